@@ -1,0 +1,21 @@
+// The module edgert._core. Only the files of this folder know Python.
+#include "bindings/bindings.hpp"
+#include "error.hpp"
+
+namespace edgert::bindings {
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The native core of edgert.";
+  m.attr("__version__") = EDGERT_VERSION;
+  py::register_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const InvalidArgument& e) {
+      py::set_error(PyExc_ValueError, e.what());
+    } catch (const Error& e) {
+      py::set_error(PyExc_RuntimeError, e.what());
+    }
+  });
+}
+
+}  // namespace edgert::bindings

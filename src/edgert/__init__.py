@@ -1,0 +1,1 @@
+"""Frames in, tracked people with skeletons out."""

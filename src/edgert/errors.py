@@ -1,0 +1,19 @@
+"""The exceptions that edgert raises. Each names the thing, what was found, what was expected, the fix."""
+
+__all__ = ["Error", "ModelError", "SinkError", "SourceError"]
+
+
+class Error(Exception):
+    """Base of every error that edgert raises for a reason outside its own code."""
+
+
+class ModelError(Error):
+    """A model file cannot be read, run, or is not of the kind that was asked for."""
+
+
+class SourceError(Error):
+    """A video, camera, image or folder cannot be opened or read."""
+
+
+class SinkError(Error):
+    """An output file cannot be written."""
