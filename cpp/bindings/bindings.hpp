@@ -1,10 +1,36 @@
 // One function a part: each adds its classes and functions to the module `edgert._core`.
 #pragma once
 
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "stages/frame.hpp"
+#include "tensor.hpp"
 
 namespace edgert::bindings {
 
 namespace py = pybind11;
+
+void bind_ops(py::module_& module);
+void bind_pipeline(py::module_& module);
+void bind_track(py::module_& module);
+
+// The pixels of a (H, W, 3) uint8 array of any strides, not copied. throws InvalidArgument.
+FrameView frame_view(const py::array& image);
+
+// A C-contiguous float32 or float16 array, not copied. throws InvalidArgument naming `what`.
+TensorView tensor_view(const py::array& array, const char* what);
+
+// A new array with a copy of `data`.
+template <typename T>
+py::array to_array(const void* data, std::vector<py::ssize_t> shape) {
+  py::array_t<T> array(std::move(shape));
+  if (array.size() > 0) std::memcpy(array.mutable_data(), data, static_cast<std::size_t>(array.nbytes()));
+  return array;
+}
 
 }  // namespace edgert::bindings

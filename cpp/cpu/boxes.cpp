@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "parallel.hpp"
+#include "scratch.hpp"
 #include "simd.hpp"
 
 namespace edgert::cpu {
@@ -43,12 +44,6 @@ bool joints_finite(const YoloHead& head, std::size_t anchor) {
   float sum = 0.0f;
   for (int i = 0; i < 3 * head.joints; ++i) sum += 0.0f * head.row(4 + head.classes + i)[anchor];
   return sum == 0.0f;
-}
-
-template <typename T>
-T* reserve(std::vector<T>& memory, std::size_t count) {
-  if (memory.size() < count) memory.resize(count);
-  return memory.data();
 }
 
 }  // namespace

@@ -117,8 +117,8 @@ Peak refine_dark(const float* map, int width, int height, int x, int y, const Ga
 // One person's joints; each map is looked at on its own.
 class JointDecoder {
  public:
-  JointDecoder(const Heatmaps& heatmaps, const HeatmapOptions& options)
-      : heatmaps_(heatmaps), options_(options), gaussian_(options.blur_kernel) {}
+  JointDecoder(const Heatmaps& heatmaps, const HeatmapLayout& layout)
+      : heatmaps_(heatmaps), layout_(layout), gaussian_(layout.blur_kernel) {}
 
   // Map `index` counts joints within people. False: a value is not finite.
   bool decode(std::size_t index, const Affine& to_frame, float* keypoint, float* score) const {
@@ -126,13 +126,13 @@ class JointDecoder {
     const std::size_t size = h.map_size();
     const float* map = h.data + index * size;
     const Maximum maximum = find_maximum(map, size);
-    float x = 0.5f * h.stride_x * static_cast<float>(h.width);
-    float y = 0.5f * h.stride_y * static_cast<float>(h.height);
+    float x = 0.5f * layout_.stride_x * static_cast<float>(h.width);
+    float y = 0.5f * layout_.stride_y * static_cast<float>(h.height);
     if (maximum.finite) {
       const int cell = static_cast<int>(find_first(map, size, maximum.value));
       const Peak peak = refine(index, map, cell % h.width, cell / h.width);
-      x = cell_to_network(peak.x, h.stride_x, options_.cells);
-      y = cell_to_network(peak.y, h.stride_y, options_.cells);
+      x = cell_to_network(peak.x, layout_.stride_x, layout_.cells);
+      y = cell_to_network(peak.y, layout_.stride_y, layout_.cells);
     }
     keypoint[0] = static_cast<float>(to_frame.x(x));
     keypoint[1] = static_cast<float>(to_frame.y(y));
@@ -144,7 +144,7 @@ class JointDecoder {
   Peak refine(std::size_t index, const float* map, int x, int y) const {
     const Heatmaps& h = heatmaps_;
     if (h.offsets != nullptr) return refine_by_offsets(index, x, y);
-    switch (options_.refine) {
+    switch (layout_.refine) {
       case Refine::kQuarter:
         return refine_quarter(map, h.width, h.height, x, y);
       case Refine::kDark:
@@ -156,31 +156,31 @@ class JointDecoder {
   }
 
   Peak refine_by_offsets(std::size_t index, int x, int y) const {
-    const OffsetLayout& layout = options_.offsets;
+    const OffsetLayout& offsets = layout_.offsets;
     const auto joints = static_cast<std::size_t>(heatmaps_.joints);
     const std::size_t person = index / joints, joint = index % joints;
-    const std::size_t step = layout.interleaved ? 1 : joints;
-    const std::size_t first = 2 * joints * person + (layout.interleaved ? 2 * joint : joint);
+    const std::size_t step = offsets.interleaved ? 1 : joints;
+    const std::size_t first = 2 * joints * person + (offsets.interleaved ? 2 * joint : joint);
     const auto cell = static_cast<std::size_t>(y * heatmaps_.width + x);
     const auto at = [&](std::size_t channel) {
       const float value = heatmaps_.offsets[channel * heatmaps_.map_size() + cell];
-      return std::isfinite(value) ? value * layout.cells_per_unit : 0.0f;
+      return std::isfinite(value) ? value * offsets.cells_per_unit : 0.0f;
     };
     const float a = at(first), b = at(first + step);
-    return {static_cast<float>(x) + (layout.x_first ? a : b),
-            static_cast<float>(y) + (layout.x_first ? b : a)};
+    return {static_cast<float>(x) + (offsets.x_first ? a : b),
+            static_cast<float>(y) + (offsets.x_first ? b : a)};
   }
 
   const Heatmaps& heatmaps_;
-  const HeatmapOptions& options_;
+  const HeatmapLayout& layout_;
   Gaussian gaussian_;
 };
 
 }  // namespace
 
-std::size_t decode_heatmaps(const Heatmaps& heatmaps, const HeatmapOptions& options,
+std::size_t decode_heatmaps(const Heatmaps& heatmaps, const HeatmapLayout& layout,
                             std::span<const Affine> to_frame, float* keypoints, float* scores) {
-  const JointDecoder decoder(heatmaps, options);
+  const JointDecoder decoder(heatmaps, layout);
   const auto joints = static_cast<std::size_t>(heatmaps.joints);
   std::atomic<std::size_t> dropped{0};
   parallel_for(static_cast<std::size_t>(heatmaps.people) * joints, kGrainMaps,

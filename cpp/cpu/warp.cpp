@@ -6,6 +6,7 @@
 
 #include "cpu/half.hpp"
 #include "parallel.hpp"
+#include "scratch.hpp"
 #include "simd.hpp"
 
 namespace edgert::cpu {
@@ -31,12 +32,6 @@ struct Scratch {
 Scratch& scratch() {
   thread_local Scratch instance;
   return instance;
-}
-
-template <typename T>
-T* reserve(std::vector<T>& memory, std::size_t count) {
-  if (memory.size() < count) memory.resize(count);
-  return memory.data();
 }
 
 EDGERT_MULTIVERSION

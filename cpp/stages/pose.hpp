@@ -1,4 +1,4 @@
-// Pose output -> keypoints: what is asked for, and what comes out.
+// Pose output -> keypoints: how heatmaps are to be read.
 #pragma once
 
 #include <cstddef>
@@ -9,29 +9,29 @@ namespace edgert {
 
 // How a model's second output refines its peaks: one vector a cell, added to the peak's cell.
 struct OffsetLayout {
-  bool x_first = true;      // x before y
-  bool interleaved = true;  // channels x0 y0 x1 y1 ...; otherwise all of one axis, then all of the other
+  bool x_first = true;       // x before y
+  bool interleaved = true;   // channels x0 y0 x1 y1 ...; otherwise all of one axis, then all of the other
   float cells_per_unit = 1;  // 1 for offsets in cells, 1 / stride for offsets in network pixels
 };
 
-// Heatmaps of `people` crops: (people, joints, height, width) float, and where the model has them offsets
+struct HeatmapLayout {
+  float stride_x = 4, stride_y = 4;  // network pixels a cell
+  Refine refine = Refine::kQuarter;
+  Cells cells = Cells::kCorner;
+  int blur_kernel = 11;  // of Refine::kDark: odd, in cells
+  OffsetLayout offsets;
+};
+
+// Heatmaps of `people` crops: (people, joints, height, width), and where the model has them offsets
 // (people, 2 * joints, height, width).
 struct Heatmaps {
   const float* data = nullptr;
   const float* offsets = nullptr;
   int people = 0, joints = 0, height = 0, width = 0;
-  float stride_x = 4, stride_y = 4;  // network pixels a cell
 
   std::size_t map_size() const {
     return static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
   }
-};
-
-struct HeatmapOptions {
-  Refine refine = Refine::kQuarter;
-  Cells cells = Cells::kCorner;
-  int blur_kernel = 11;  // of kDark: odd, in cells
-  OffsetLayout offsets;
 };
 
 }  // namespace edgert

@@ -27,4 +27,14 @@ Placement letterbox(int frame_width, int frame_height, int width, int height) {
   return placement;
 }
 
+Normalization normalize(const std::array<float, 3>& mean, const std::array<float, 3>& std, float fill) {
+  Normalization normalization{};
+  for (std::size_t c = 0; c < 3; ++c) {
+    normalization.gain[c] = 1.0f / (255.0f * std[c]);
+    normalization.bias[c] = -mean[c] / std[c];
+    normalization.fill[c] = fill * normalization.gain[c] + normalization.bias[c];
+  }
+  return normalization;
+}
+
 }  // namespace edgert

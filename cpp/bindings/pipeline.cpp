@@ -1,0 +1,258 @@
+// The pipeline and what it is made of, for edgert.pipeline.
+#include <pybind11/stl.h>
+
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <string>
+
+#include "bindings/bindings.hpp"
+#include "cpu/backend.hpp"
+#include "error.hpp"
+#include "pipeline.hpp"
+#include "stages/preprocess.hpp"
+
+namespace edgert::bindings {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How often a wait looks for Ctrl-C: waiting threads do not run Python's signal handlers.
+constexpr auto kSignalInterval = 50ms;
+
+// Calls back into Python: `run(batch)` works on the arrays that were given.
+class PythonEngine final : public Engine {
+ public:
+  PythonEngine(py::object run, TensorView input, std::vector<TensorView> outputs, py::object arrays)
+      : Engine(input, std::move(outputs)), run_(std::move(run)), arrays_(std::move(arrays)) {}
+
+  // The pose thread may end last, without the GIL.
+  ~PythonEngine() override {
+    py::gil_scoped_acquire acquire;
+    run_ = py::object();
+    arrays_ = py::object();
+  }
+
+  void run(int batch) override {
+    py::gil_scoped_acquire acquire;
+    run_(batch);
+  }
+
+ private:
+  py::object run_;
+  py::object arrays_;  // keeps the memory alive
+};
+
+std::unique_ptr<Engine> make_engine(const py::object& run, const py::array& input,
+                                    const std::vector<py::array>& outputs) {
+  std::vector<TensorView> views;
+  for (const py::array& output : outputs) views.push_back(tensor_view(output, "output"));
+  require(!views.empty(), "outputs: expected at least one");
+  return std::make_unique<PythonEngine>(run, tensor_view(input, "input"), std::move(views),
+                                        py::make_tuple(input, outputs));
+}
+
+// The native pipeline together with the frames that it looks at.
+class PyPipeline {
+ public:
+  PyPipeline(DetectorLeg detector, PoseLeg pose, TrackerLeg tracker, int lanes)
+      : pipeline_(std::make_unique<Pipeline>(std::make_unique<cpu::CpuBackend>(), std::move(detector),
+                                             std::move(pose), std::move(tracker), lanes)) {}
+  ~PyPipeline() { close(); }
+
+  // Waits for a free lane; False if `stop` was called meanwhile.
+  bool submit(const py::array& image, const py::object& tag, int stream, double time_s) {
+    const FrameView frame = frame_view(image);
+    Pipeline& pipeline = open();
+    if (!wait([&] { return pipeline.wait_for_lane(kSignalInterval); })) return false;
+    {
+      std::lock_guard lock(mutex_);
+      frames_.push_back({image, tag});
+    }
+    py::gil_scoped_release release;
+    pipeline.submit(frame, stream, time_s);
+    return true;
+  }
+
+  // (tag, boxes, scores, class_ids, ids, keypoints, keypoint_scores, dropped_rows,
+  // dropped_heatmaps) of the oldest frame, or
+  // None if `stop` was called before there was one.
+  py::object collect() {
+    Pipeline& pipeline = open();
+    Lane* lane = nullptr;
+    if (!wait([&] { return (lane = pipeline.wait_for_result(kSignalInterval)) != nullptr; })) {
+      return py::none();
+    }
+    py::object tag;
+    {
+      std::lock_guard lock(mutex_);
+      tag = std::move(frames_.front().tag);
+      frames_.pop_front();
+    }
+    const std::exception_ptr error = std::exchange(lane->error, nullptr);
+    py::object result = error ? py::none() : to_python(*lane, tag);
+    pipeline.release();
+    if (error) std::rethrow_exception(error);
+    return result;
+  }
+
+  // Wakes submit() and collect() that wait, until resume().
+  void stop() { stopped_ = true; }
+  void resume() { stopped_ = false; }
+
+  int in_flight() { return open().in_flight(); }
+
+  void reset() {
+    require(open().in_flight() == 0, "reset: frames are in flight; collect them first");
+    pipeline_->reset();
+  }
+
+  void clear_times() { open().times().clear(); }
+
+  void close() {
+    std::unique_ptr<Pipeline> pipeline = std::move(pipeline_);
+    {
+      py::gil_scoped_release release;  // the pose thread may need it to finish
+      pipeline.reset();
+    }
+    std::lock_guard lock(mutex_);
+    frames_.clear();
+  }
+
+  py::dict stages() {
+    py::dict all;
+    for (std::size_t i = 0; i < kStageNames.size(); ++i) {
+      const TimeHistogram times = open().times().snapshot(static_cast<Stage>(i));
+      if (times.count() == 0) continue;
+      py::dict stage;
+      stage["count"] = times.count();
+      stage["mean"] = times.mean_ms();
+      for (const int percent : {50, 95, 99}) {
+        stage[py::str("p" + std::to_string(percent))] = times.percentile_ms(percent);
+      }
+      all[kStageNames[i]] = stage;
+    }
+    return all;
+  }
+
+ private:
+  struct Held {
+    py::array image;
+    py::object tag;
+  };
+
+  Pipeline& open() {
+    if (pipeline_ == nullptr) throw Error("the pipeline is closed");
+    return *pipeline_;
+  }
+
+  // Polls without the GIL until `ready()` or stop(); lets Ctrl-C through.
+  template <typename Ready>
+  bool wait(Ready&& ready) {
+    while (true) {
+      {
+        py::gil_scoped_release release;
+        if (ready()) return true;
+      }
+      if (stopped_) return false;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    }
+  }
+
+  static py::object to_python(const Lane& lane, const py::object& tag) {
+    const People& people = lane.people;
+    const auto count = static_cast<py::ssize_t>(people.size());
+    const auto joints = static_cast<py::ssize_t>(people.joints);
+    py::object keypoints = py::none(), keypoint_scores = py::none();
+    if (joints > 0) {
+      keypoints = to_array<float>(people.keypoints.data(), {count, joints, 2});
+      keypoint_scores = to_array<float>(people.keypoint_scores.data(), {count, joints});
+    }
+    return py::make_tuple(tag, to_array<float>(people.boxes.data(), {count, 4}),
+                          to_array<float>(people.scores.data(), {count}),
+                          to_array<std::int32_t>(people.class_ids.data(), {count}),
+                          to_array<std::int64_t>(people.ids.data(), {count}), keypoints, keypoint_scores,
+                          lane.detections.dropped_rows, lane.dropped_heatmaps);
+  }
+
+  std::unique_ptr<Pipeline> pipeline_;
+  std::mutex mutex_;
+  std::deque<Held> frames_;
+  std::atomic<bool> stopped_{false};
+};
+
+std::unique_ptr<PyPipeline> make_pipeline(const py::object& detector, const py::object& pose,
+                                          std::shared_ptr<track::ByteTrack> tracker, bool untracked,
+                                          int lanes) {
+  require(lanes >= 1 && lanes <= 64, "lanes: expected 1 to 64");
+  const auto engine = [](const py::object& leg) {
+    return make_engine(leg.attr("run"), leg.attr("input"),
+                       leg.attr("outputs").cast<std::vector<py::array>>());
+  };
+  DetectorLeg detector_leg{engine(detector), detector.attr("normalization").cast<Normalization>(),
+                           detector.attr("classes").cast<int>(),
+                           detector.attr("filter").cast<BoxFilter>(),
+                           detector.attr("joints").cast<int>()};
+  PoseLeg pose_leg;
+  if (!pose.is_none()) {
+    pose_leg = {engine(pose), pose.attr("normalization").cast<Normalization>(),
+                pose.attr("layout").cast<HeatmapLayout>(), pose.attr("padding").cast<double>()};
+  }
+  return std::make_unique<PyPipeline>(std::move(detector_leg), std::move(pose_leg),
+                                      TrackerLeg{std::move(tracker), untracked}, lanes);
+}
+
+}  // namespace
+
+void bind_pipeline(py::module_& m) {
+  using namespace py::literals;
+
+  py::class_<Normalization>(m, "Normalization")
+      .def(py::init(&normalize), "mean"_a, "std"_a, "fill"_a);
+
+  py::class_<BoxFilter>(m, "BoxFilter")
+      .def(py::init([](float score_threshold, float nms_threshold, int max_detections,
+                       std::vector<std::uint8_t> wanted_classes) {
+             return BoxFilter{score_threshold, nms_threshold, max_detections,
+                              std::move(wanted_classes)};
+           }),
+           "score_threshold"_a, "nms_threshold"_a, "max_detections"_a, "wanted_classes"_a);
+
+  py::native_enum<Refine>(m, "Refine", "enum.Enum")
+      .value("none", Refine::kNone)
+      .value("quarter", Refine::kQuarter)
+      .value("dark", Refine::kDark)
+      .finalize();
+  py::native_enum<Cells>(m, "Cells", "enum.Enum")
+      .value("corner", Cells::kCorner)
+      .value("center", Cells::kCenter)
+      .finalize();
+
+  py::class_<OffsetLayout>(m, "OffsetLayout")
+      .def(py::init([](bool x_first, bool interleaved, float cells_per_unit) {
+             return OffsetLayout{x_first, interleaved, cells_per_unit};
+           }),
+           "x_first"_a, "interleaved"_a, "cells_per_unit"_a);
+
+  py::class_<HeatmapLayout>(m, "HeatmapLayout")
+      .def(py::init([](float stride_x, float stride_y, Refine refine, Cells cells, int blur_kernel,
+                       const OffsetLayout& offsets) {
+             return HeatmapLayout{stride_x, stride_y, refine, cells, blur_kernel, offsets};
+           }),
+           "stride_x"_a, "stride_y"_a, "refine"_a, "cells"_a, "blur_kernel"_a = 11,
+           "offsets"_a = OffsetLayout{});
+
+  py::class_<PyPipeline>(m, "Pipeline")
+      .def(py::init(&make_pipeline), "detector"_a, "pose"_a, "tracker"_a, "untracked"_a, "lanes"_a)
+      .def("submit", &PyPipeline::submit, "image"_a, "tag"_a, "stream"_a, "time_s"_a)
+      .def("collect", &PyPipeline::collect)
+      .def("stop", &PyPipeline::stop)
+      .def("resume", &PyPipeline::resume)
+      .def("reset", &PyPipeline::reset)
+      .def("clear_times", &PyPipeline::clear_times)
+      .def("close", &PyPipeline::close)
+      .def("stages", &PyPipeline::stages)
+      .def_property_readonly("in_flight", &PyPipeline::in_flight);
+}
+
+}  // namespace edgert::bindings

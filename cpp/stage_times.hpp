@@ -1,0 +1,63 @@
+// How long each stage took: a histogram a stage, of fixed size, written by the pipeline's threads.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+namespace edgert {
+
+// In the order in which a frame meets them. kTotal is from submit to done.
+enum class Stage { kPreprocess, kDetect, kBoxes, kTrack, kCrop, kPose, kKeypoints, kTotal };
+
+inline constexpr std::array<const char*, 8> kStageNames{
+    "preprocess", "detect", "boxes", "track", "crop", "pose", "keypoints", "total"};
+
+// Logarithmic bins with 32 steps an octave: a percentile is right to 1.6 %.
+class TimeHistogram {
+ public:
+  void add(std::int64_t time_ns);
+
+  std::uint64_t count() const { return count_; }
+  double mean_ms() const;
+  double percentile_ms(double percent) const;
+
+ private:
+  static constexpr int kStepsLog2 = 5;
+  static constexpr int kOctaves = 40;  // up to 18 minutes
+  std::array<std::uint64_t, (kOctaves << kStepsLog2)> bins_{};
+  std::uint64_t count_ = 0;
+  double sum_ns_ = 0;
+};
+
+class StageTimes {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  void add(Stage stage, Clock::duration time);
+  void clear();
+  TimeHistogram snapshot(Stage stage) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::array<TimeHistogram, kStageNames.size()> histograms_;
+};
+
+// Adds up the pieces of a stage that runs several times within a frame.
+class Stopwatch {
+ public:
+  template <typename Work>
+  void time(Work&& work) {
+    const auto start = StageTimes::Clock::now();
+    work();
+    total_ += StageTimes::Clock::now() - start;
+  }
+  StageTimes::Clock::duration total() const { return total_; }
+
+ private:
+  StageTimes::Clock::duration total_{};
+};
+
+}  // namespace edgert
