@@ -7,4 +7,6 @@ namespace edgert::bindings {
 
 namespace py = pybind11;
 
+void bind_track(py::module_& m);  // ByteTrack, Tracks
+
 }  // namespace edgert::bindings

@@ -16,6 +16,7 @@ PYBIND11_MODULE(_core, m) {
       py::set_error(PyExc_RuntimeError, e.what());
     }
   });
+  bind_track(m);
 }
 
 }  // namespace edgert::bindings

@@ -1,0 +1,13 @@
+// EDGERT_MULTIVERSION before a function: GCC compiles it once per x86-64 level and the loader picks
+// the one for this machine. With -ffp-contract=off every level gives the same bits.
+#pragma once
+
+#include <cstddef>  // defines __GLIBC__ where there is one: only its loader resolves such functions
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && __GNUC__ >= 12 && \
+    !defined(__clang__) && !defined(EDGERT_SANITIZED)
+#define EDGERT_MULTIVERSION \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define EDGERT_MULTIVERSION
+#endif
