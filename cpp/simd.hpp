@@ -1,9 +1,11 @@
-// Loops that are worth it are compiled once per instruction set and chosen when the library is loaded.
-// No FMA contraction (see CMakeLists.txt), so every version gives the same bits.
+// EDGERT_MULTIVERSION before a function: GCC compiles it once per x86-64 level and the loader picks
+// the one for this machine (not under sanitizers, which start later than the loader). With -ffp-contract=off every level gives the same bits.
 #pragma once
 
-// Not under sanitizers: the loader's resolvers run before the sanitizer's own start.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(EDGERT_SANITIZED)
+#include <cstddef>  // defines __GLIBC__ where there is one: only its loader resolves such functions
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && __GNUC__ >= 12 && \
+    !defined(__clang__) && !defined(EDGERT_SANITIZED)
 #define EDGERT_MULTIVERSION \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else

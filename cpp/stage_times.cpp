@@ -11,7 +11,7 @@ void TimeHistogram::add(std::int64_t time_ns) {
   const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(time_ns, 0));
   std::size_t bin = value;  // below kSteps a bin is one nanosecond wide
   if (value >= kSteps) {
-    const int octave = std::bit_width(value) - 1 - kStepsLog2;
+    const int octave = static_cast<int>(std::bit_width(value)) - 1 - kStepsLog2;
     bin = static_cast<std::size_t>((static_cast<std::uint64_t>(octave) << kStepsLog2) +
                                    (value >> octave));
   }

@@ -5,11 +5,13 @@
 #include <pybind11/pybind11.h>
 
 #include <cstring>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "stages/frame.hpp"
 #include "tensor.hpp"
+#include "track/bytetrack.hpp"
 
 namespace edgert::bindings {
 
@@ -24,6 +26,9 @@ FrameView frame_view(const py::array& image);
 
 // A C-contiguous float32 or float16 array, not copied. throws InvalidArgument naming `what`.
 TensorView tensor_view(const py::array& array, const char* what);
+
+// The native tracker of an edgert._core.ByteTrack, which stays alive with it.
+std::shared_ptr<track::ByteTrack> share_tracker(const py::object& tracker);
 
 // A new array with a copy of `data`.
 template <typename T>

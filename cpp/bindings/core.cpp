@@ -16,6 +16,9 @@ PYBIND11_MODULE(_core, m) {
       py::set_error(PyExc_RuntimeError, e.what());
     }
   });
+  bind_track(m);  // before the pipeline, which takes one
+  bind_pipeline(m);
+  bind_ops(m);
 }
 
 }  // namespace edgert::bindings

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
-#include "cpu/backend.hpp"
+#include "cpu/cpu_backend.hpp"
 #include "error.hpp"
 #include "parallel.hpp"
 #include "stages/crop.hpp"

@@ -1,4 +1,5 @@
 // The pipeline and what it is made of, for edgert.pipeline.
+#include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
 
 #include <atomic>
@@ -7,7 +8,7 @@
 #include <string>
 
 #include "bindings/bindings.hpp"
-#include "cpu/backend.hpp"
+#include "cpu/cpu_backend.hpp"
 #include "error.hpp"
 #include "pipeline.hpp"
 #include "stages/preprocess.hpp"
@@ -182,8 +183,7 @@ class PyPipeline {
 };
 
 std::unique_ptr<PyPipeline> make_pipeline(const py::object& detector, const py::object& pose,
-                                          std::shared_ptr<track::ByteTrack> tracker, bool untracked,
-                                          int lanes) {
+                                          const py::object& tracker, bool untracked, int lanes) {
   require(lanes >= 1 && lanes <= 64, "lanes: expected 1 to 64");
   const auto engine = [](const py::object& leg) {
     return make_engine(leg.attr("run"), leg.attr("input"),
@@ -198,8 +198,9 @@ std::unique_ptr<PyPipeline> make_pipeline(const py::object& detector, const py::
     pose_leg = {engine(pose), pose.attr("normalization").cast<Normalization>(),
                 pose.attr("layout").cast<HeatmapLayout>(), pose.attr("padding").cast<double>()};
   }
+  TrackerLeg tracker_leg{tracker.is_none() ? nullptr : share_tracker(tracker), untracked};
   return std::make_unique<PyPipeline>(std::move(detector_leg), std::move(pose_leg),
-                                      TrackerLeg{std::move(tracker), untracked}, lanes);
+                                      std::move(tracker_leg), lanes);
 }
 
 }  // namespace
