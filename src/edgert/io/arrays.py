@@ -1,0 +1,100 @@
+"""Frames that the caller has in memory."""
+
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any
+
+import numpy as np
+
+from edgert.io.frame import Frame, Image
+from edgert.io.source import Source
+
+__all__ = ["DEFAULT_FPS", "ArraySource", "as_image", "is_array"]
+
+DEFAULT_FPS = 30.0
+"""Frame rate of input that has none of its own: arrays and images."""
+
+_EXPECTED = "expected (H, W, 3) uint8 BGR, (H, W) or (H, W, 1) grey, or (H, W, 4) BGRA"
+
+
+def is_array(item: object) -> bool:
+    """Whether `item` holds one block of numbers: an array, a tensor or a buffer."""
+    if isinstance(item, (str, bytes)):
+        return False
+    if hasattr(item, "__dlpack__") or hasattr(item, "__array_interface__"):
+        return True
+    try:
+        memoryview(item)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
+def as_image(item: Any, where: str = "array") -> Image:
+    """Sees an array, DLPack tensor or buffer as a BGR image.
+
+    Args:
+        item: uint8, in host memory: (H, W, 3) BGR or (H, W, 4) BGRA, which are not copied, or
+            grey (H, W) or (H, W, 1).
+        where: What to call it in an error.
+
+    Returns:
+        (H, W, 3) uint8 BGR of any stride.
+
+    Raises:
+        ValueError: Wrong dtype, shape or place, naming what was found and what was expected.
+    """
+    array = _as_array(item, where)
+    if array.dtype != np.uint8:
+        hint = "; scale floating point images to 0..255 first" if array.dtype.kind == "f" else ""
+        raise ValueError(f"{where}: found dtype {array.dtype}, {_EXPECTED}{hint}")
+    grey = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1)
+    if not grey and not (array.ndim == 3 and array.shape[2] in (3, 4)):
+        chw = array.ndim == 3 and array.shape[0] in (1, 3)
+        hint = "; transpose (C, H, W) to (H, W, C)" if chw else ""
+        raise ValueError(f"{where}: found shape {array.shape}, {_EXPECTED}{hint}")
+    if array.size == 0:
+        raise ValueError(f"{where}: found shape {array.shape}, expected at least one pixel")
+    if grey:
+        return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+    return array[:, :, :3] if array.shape[2] == 4 else array
+
+
+def _as_array(item: Any, where: str) -> np.ndarray[Any, np.dtype[Any]]:
+    if isinstance(item, np.ndarray):
+        return item
+    if type(item).__module__.startswith("PIL."):
+        # NumPy would take it, with red and blue exchanged.
+        raise ValueError(
+            f"{where}: found a PIL image, which is RGB; give np.asarray(image)[..., ::-1]"
+        )
+    if not is_array(item):
+        raise ValueError(f"{where}: found {type(item).__name__}, {_EXPECTED}")
+    try:
+        # np.from_dlpack came with NumPy 1.23.
+        if hasattr(item, "__dlpack__") and hasattr(np, "from_dlpack"):
+            return np.from_dlpack(item)
+        return np.asarray(item)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{where}: {type(item).__name__} cannot be read without a copy ({error}); "
+            "expected an array in host memory"
+        ) from error
+
+
+class ArraySource(Source):
+    """Arrays of the caller, one by one, as they are asked for."""
+
+    def __init__(self, arrays: Iterable[Any], *, fps: float | None = None) -> None:
+        super().__init__(
+            "array",
+            fps=fps or DEFAULT_FPS,
+            frame_count=len(arrays) if isinstance(arrays, Sized) else None,
+        )
+        self._arrays = arrays
+        self._rate = fps or DEFAULT_FPS
+
+    def _frames(self) -> Iterator[Frame]:
+        for index, item in enumerate(self._arrays):
+            image = as_image(item, f"array {index}")
+            self.size = (image.shape[0], image.shape[1])
+            yield Frame(image, index, index / self._rate, self.name)
