@@ -1,6 +1,6 @@
 """The exceptions that edgert raises. Each names the thing, what was found, what was expected, the fix."""
 
-__all__ = ["Error", "ModelError", "SinkError", "SourceError"]
+__all__ = ["DamagedInputWarning", "Error", "ModelError", "SinkError", "SourceError"]
 
 
 class Error(Exception):
@@ -17,3 +17,7 @@ class SourceError(Error):
 
 class SinkError(Error):
     """An output file cannot be written."""
+
+
+class DamagedInputWarning(UserWarning):
+    """Input or a model's output was partly unusable: what could be used was, the rest was left out."""

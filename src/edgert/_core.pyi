@@ -1,0 +1,133 @@
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__version__: str
+
+class Normalization:
+    def __init__(self, mean: Sequence[float], std: Sequence[float], fill: float) -> None: ...
+
+class BoxFilter:
+    def __init__(
+        self,
+        score_threshold: float,
+        nms_threshold: float,
+        max_detections: int,
+        wanted_classes: list[int],
+    ) -> None: ...
+
+class Refine(Enum):
+    none = ...
+    quarter = ...
+    dark = ...
+
+class Cells(Enum):
+    corner = ...
+    center = ...
+
+class OffsetLayout:
+    def __init__(self, x_first: bool, interleaved: bool, cells_per_unit: float) -> None: ...
+
+class HeatmapLayout:
+    def __init__(
+        self,
+        stride_x: float,
+        stride_y: float,
+        refine: Refine,
+        cells: Cells,
+        blur_kernel: int = 11,
+        offsets: OffsetLayout = ...,
+    ) -> None: ...
+
+class Tracks:
+    @property
+    def ids(self) -> NDArray[np.int64]: ...
+    @property
+    def boxes(self) -> NDArray[np.float64]: ...
+    @property
+    def scores(self) -> NDArray[np.float64]: ...
+    @property
+    def detection_indices(self) -> NDArray[np.int32]: ...
+    @property
+    def class_ids(self) -> NDArray[np.int32]: ...
+    @property
+    def dropped(self) -> int: ...
+    def __len__(self) -> int: ...
+
+class ByteTrack:
+    def __init__(
+        self,
+        *,
+        track_high_thresh: float = 0.5,
+        track_low_thresh: float = 0.1,
+        new_track_thresh: float | None = None,
+        match_thresh: float = 0.8,
+        track_buffer: float = 30,
+        frame_rate: float = 30,
+        fuse_score: bool = True,
+        class_aware: bool = False,
+        min_hits: int = 1,
+        history: int = 0,
+        appearance_thresh: float = 0.25,
+        proximity_thresh: float = 0.5,
+        feature_momentum: float = 0.9,
+    ) -> None: ...
+    def update(
+        self,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        class_ids: ArrayLike | None = None,
+        features: ArrayLike | None = None,
+        *,
+        timestamp: float | None = None,
+        warp: ArrayLike | None = None,
+    ) -> Tracks: ...
+    def history(self, track_id: int) -> NDArray[np.float64]: ...
+    def reset(self) -> None: ...
+
+class Pipeline:
+    def __init__(
+        self, detector: Any, pose: Any | None, tracker: ByteTrack | None, untracked: bool, lanes: int
+    ) -> None: ...
+    def submit(self, image: NDArray[np.uint8], tag: Any, stream: int, time_s: float) -> bool: ...
+    def collect(self) -> tuple[Any, ...] | None: ...
+    def stop(self) -> None: ...
+    def resume(self) -> None: ...
+    def reset(self) -> None: ...
+    def clear_times(self) -> None: ...
+    def close(self) -> None: ...
+    def stages(self) -> dict[str, dict[str, float]]: ...
+    @property
+    def in_flight(self) -> int: ...
+
+def num_threads() -> int: ...
+def set_num_threads(count: int) -> None: ...
+def letterbox_into(
+    image: NDArray[np.uint8], out: NDArray[Any], pad_value: float
+) -> NDArray[np.float64]: ...
+def crop_people_into(
+    image: NDArray[np.uint8],
+    boxes: NDArray[np.float32],
+    out: NDArray[Any],
+    normalization: Normalization,
+    padding: float,
+) -> NDArray[np.float64]: ...
+def decode_yolo(
+    output: NDArray[Any], to_frame: NDArray[np.float64], classes: int, filter: BoxFilter
+) -> tuple[
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.int32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    int,
+]: ...
+def decode_heatmaps(
+    heatmaps: NDArray[Any],
+    offsets: NDArray[Any] | None,
+    to_frame: NDArray[np.float64],
+    layout: HeatmapLayout,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], int]: ...

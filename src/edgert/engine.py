@@ -1,0 +1,140 @@
+"""A model with what edgert has to know about it beyond its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgert.engines.base import Array, Network, TensorSpec
+from edgert.errors import ModelError
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """A loaded model, to give to `Pipeline` where a path does not say enough.
+
+    What is None comes from the model's metadata (`edgert.mean`, `edgert.std`, `edgert.padding`,
+    `edgert.cells`, `edgert.refine`, `edgert.offsets`, `names`, `imgsz`, `kpt_shape`), else from the usual
+    convention of its kind. docs/models.md lists the keys.
+
+    Args:
+        path: An .onnx file.
+        runtime: "onnxruntime" or "auto".
+        device: "cpu", "cuda:0" or "auto".
+        threads: Threads within an operator of the network; None: all cores.
+        providers: ONNX Runtime execution providers in order of preference, instead of `device`.
+        size: Network input (height, width), for models that leave it open.
+        mean: Per channel (RGB), of values in [0, 1].
+        std: Likewise.
+        padding: Pose networks: how much larger than its box a person's crop is.
+        cells: Pose networks: which pixel a heatmap cell stands for, "corner" or "center".
+        refine: Pose networks: how a peak is refined between cells, "none", "quarter" or "dark".
+        max_batch: Pose networks with open batch: people per run at most.
+
+    Raises:
+        ModelError: The file cannot be loaded, or has no single image input (N, 3, H, W).
+        ValueError: A parameter is out of its range.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        runtime: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        providers: Sequence[str | tuple[str, dict[str, Any]]] | None = None,
+        size: tuple[int, int] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        padding: float | None = None,
+        cells: str | None = None,
+        refine: str | None = None,
+        max_batch: int = 8,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}, expected at least 1, or None for all cores")
+        if max_batch < 1:
+            raise ValueError(f"max_batch is {max_batch}, expected at least 1")
+        self.network: Network = _load(path, runtime, device, threads, providers)
+        self.size = size
+        self.mean = mean
+        self.std = std
+        self.padding = padding
+        self.cells = cells
+        self.refine = refine
+        self.max_batch = max_batch
+        _check_input(self.network)
+
+    @property
+    def path(self) -> str:
+        """The file that the model came from."""
+        return self.network.path
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """The model's inputs: name, dtype, shape."""
+        return self.network.inputs
+
+    @property
+    def outputs(self) -> Sequence[TensorSpec]:
+        """The model's outputs: name, dtype, shape."""
+        return self.network.outputs
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The model's own key-value notes."""
+        return self.network.metadata
+
+    def __call__(self, feed: Array) -> list[Array]:
+        """Run the network once.
+
+        Args:
+            feed: (N, 3, H, W) of the input's dtype.
+
+        Returns:
+            All outputs, as new arrays, in the model's order.
+        """
+        return self.network.infer(feed)
+
+    def __repr__(self) -> str:
+        return (
+            f"Engine({Path(self.path).name!r}, {self.network.runtime} on {self.network.device}: "
+            f"{'; '.join(map(str, self.inputs))} -> {'; '.join(map(str, self.outputs))})"
+        )
+
+
+def _load(
+    path: str | Path,
+    runtime: str,
+    device: str,
+    threads: int | None,
+    providers: Sequence[str | tuple[str, dict[str, Any]]] | None,
+) -> Network:
+    from edgert.availability import require_device, require_runtime
+
+    require_runtime(runtime)
+    require_device(device)
+    from edgert.engines.onnxruntime import OnnxRuntimeNetwork
+
+    if providers is None:
+        return OnnxRuntimeNetwork(path, threads=threads)
+    return OnnxRuntimeNetwork(path, threads=threads, providers=providers)
+
+
+def _check_input(network: Network) -> None:
+    found = "; ".join(map(str, network.inputs))
+    first = network.inputs[0]
+    if len(network.inputs) != 1 or len(first.shape) != 4:
+        raise ModelError(f"{network.path}: expected one image input (N, 3, H, W), found {found}")
+    if first.shape[1] not in (3, None):
+        if first.shape[3] == 3:
+            raise ModelError(
+                f"{network.path}: input {found} has its channels last, expected (N, 3, H, W); "
+                f"export the model in NCHW layout"
+            )
+        raise ModelError(f"{network.path}: expected 3 input channels (RGB), found {found}")
+    if first.dtype.kind != "f" or first.dtype.itemsize > 4:
+        raise ModelError(f"{network.path}: expected a float32 or float16 input, found {found}")

@@ -1,0 +1,54 @@
+"""The little that edgert asks of a model runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Array", "Network", "Run", "TensorSpec"]
+
+Array = NDArray[Any]
+Run = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output as the model declares it; None stands for a size that is open."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.name} ({sizes}) {self.dtype}"
+
+
+class Network(Protocol):
+    """A loaded model."""
+
+    path: str
+    runtime: str
+    device: str
+    inputs: Sequence[TensorSpec]
+    outputs: Sequence[TensorSpec]
+    metadata: Mapping[str, str]
+
+    def infer(self, feed: Array) -> list[Array]:
+        """Run once on a whole input array; returns all outputs as new arrays."""
+
+    def bind(self, feed: Array, outputs: Mapping[str, Array]) -> Run:
+        """Tie the network to memory.
+
+        Args:
+            feed: The input, (N, C, H, W), C-contiguous. Its address must not change.
+            outputs: Arrays for the outputs that are wanted, by name, with N items each.
+
+        Returns:
+            A function that runs the network on the first `batch` items of `feed` into the first `batch`
+            items of the outputs, without copies; a model of fixed batch runs on all N.
+        """

@@ -1,0 +1,124 @@
+"""ONNX Runtime: the engine that works on any machine, and the reference for accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgert.engines.base import Array, Run, TensorSpec
+from edgert.errors import ModelError
+
+__all__ = ["OnnxRuntimeNetwork"]
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(uint8)": np.uint8,
+    "tensor(int8)": np.int8,
+    "tensor(bool)": np.bool_,
+}
+
+
+class OnnxRuntimeNetwork:
+    """An ONNX model in an ONNX Runtime session.
+
+    Args:
+        path: The .onnx file; any opset that ONNX Runtime reads (8 and later).
+        threads: Threads within an operator; None leaves it to ONNX Runtime (all cores).
+        providers: ONNX Runtime execution providers in order of preference.
+
+    Raises:
+        ModelError: The file is missing, is no ONNX model, or a provider is not there.
+    """
+
+    runtime = "onnxruntime"
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        threads: int | None = None,
+        providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
+    ) -> None:
+        import onnxruntime as ort
+
+        self.path = str(path)
+        _check_file(Path(path))
+        names = [p if isinstance(p, str) else p[0] for p in providers]
+        missing = [name for name in names if name not in ort.get_available_providers()]
+        if missing:
+            raise ModelError(
+                f"onnxruntime {ort.__version__} has no {missing[0]}; it has "
+                f"{', '.join(ort.get_available_providers())}. Name one of these, or install the "
+                f"onnxruntime package that brings it (onnxruntime-gpu for CUDA)."
+            )
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        # The two networks of a pipeline run side by side: a thread of one that spins while it waits takes
+        # the core from the other.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(self.path, options, providers=list(providers))
+        except Exception as error:  # ONNX Runtime's own exceptions have no common public base
+            raise ModelError(f"{self.path}: not a model that ONNX Runtime can load: {error}") from error
+        self.inputs = tuple(map(_spec, self._session.get_inputs()))
+        self.outputs = tuple(map(_spec, self._session.get_outputs()))
+        self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self.device = "cuda:0" if self._session.get_providers()[0].startswith("CUDA") else "cpu"
+
+    def infer(self, feed: Array) -> list[Array]:
+        """Run once on a whole input array; returns all outputs as new arrays."""
+        try:
+            return list(self._session.run(None, {self.inputs[0].name: feed}))
+        except Exception as error:
+            raise ModelError(f"{self.path}: failed on an input of {feed.shape}: {error}") from error
+
+    def bind(self, feed: Array, outputs: Mapping[str, Array]) -> Run:
+        """See `Network.bind`. One binding a batch size is made when it is first met, and kept."""
+        fixed = self.inputs[0].shape[0] is not None
+        bindings: dict[int, Any] = {}
+
+        def binding(batch: int) -> Any:
+            made = self._session.io_binding()
+            arrays = {self.inputs[0].name: feed, **outputs}
+            for name, array in arrays.items():
+                part = array[:batch]
+                bind = made.bind_input if array is feed else made.bind_output
+                bind(name, "cpu", 0, part.dtype.type, part.shape, part.ctypes.data)
+            return made
+
+        def run(batch: int) -> None:
+            size = len(feed) if fixed else batch
+            bound = bindings.get(size)
+            if bound is None:
+                bound = bindings[size] = binding(size)
+            try:
+                self._session.run_with_iobinding(bound)
+            except Exception as error:
+                raise ModelError(f"{self.path}: failed on {size} items: {error}") from error
+
+        return run
+
+
+def _spec(value: Any) -> TensorSpec:
+    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in value.shape)
+    return TensorSpec(value.name, np.dtype(_DTYPES.get(value.type, np.object_)), shape)
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        near = sorted(p.name for p in path.parent.glob("*.onnx")) if path.parent.is_dir() else []
+        hint = f"; {path.parent} has {', '.join(near[:5])}" if near else ""
+        raise ModelError(f"{path}: no such file{hint}")
+    if path.is_dir():
+        raise ModelError(f"{path}: a folder, expected an .onnx file")
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path}: the file is empty, expected an ONNX model")

@@ -1,0 +1,72 @@
+"""What the native pipeline is told about its two networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgert import _core
+from edgert.engines.base import Array, Run
+from edgert.models import DetectorModel, PoseModel
+from edgert.ops import make_box_filter
+
+__all__ = ["DetectorLeg", "PoseLeg", "detector_leg", "pose_leg"]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorLeg:
+    """The detector bound to memory, and how its output is read."""
+
+    run: Run
+    input: Array
+    outputs: list[Array]
+    normalization: _core.Normalization
+    classes: int
+    filter: _core.BoxFilter
+    joints: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoseLeg:
+    """The pose network bound to memory, and how its output is read."""
+
+    run: Run
+    input: Array
+    outputs: list[Array]
+    normalization: _core.Normalization
+    layout: _core.HeatmapLayout
+    padding: float
+
+
+def detector_leg(
+    model: DetectorModel,
+    classes: Sequence[str | int] | None,
+    score_threshold: float,
+    nms_threshold: float,
+    max_detections: int,
+) -> DetectorLeg:
+    """Bind a detector.
+
+    Raises:
+        ValueError: A parameter is out of its range, or the model has no such class.
+    """
+    flags = model.wanted_classes(classes)
+    box_filter = make_box_filter(score_threshold, nms_threshold, max_detections, flags)
+    bound = model.bind()
+    return DetectorLeg(
+        bound.run,
+        bound.input,
+        bound.outputs,
+        model.normalization,
+        len(model.names),
+        box_filter,
+        model.joints,
+    )
+
+
+def pose_leg(model: PoseModel) -> PoseLeg:
+    """Bind a pose network."""
+    bound = model.bind()
+    return PoseLeg(
+        bound.run, bound.input, bound.outputs, model.normalization, model.layout, model.padding
+    )

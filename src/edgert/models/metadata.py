@@ -1,0 +1,78 @@
+"""Reading a model's key-value notes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from edgert.engine import Engine
+from edgert.errors import ModelError
+
+__all__ = ["choice", "numbers", "size", "value"]
+
+
+def value(engine: Engine, key: str) -> Any:
+    """The Python literal under `key`, or None where there is none.
+
+    Raises:
+        ModelError: The text is no literal.
+    """
+    text = engine.metadata.get(key)
+    if text is None:
+        return None
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError) as error:
+        raise ModelError(f"{engine.path}: metadata {key} is {text!r}, expected a literal") from error
+
+
+def numbers(engine: Engine, key: str, count: int, given: Sequence[float] | None) -> list[float] | None:
+    """`given`, else the list under `key`, else None.
+
+    Raises:
+        ModelError: There are not `count` numbers.
+    """
+    found = given if given is not None else value(engine, key)
+    if found is None:
+        return None
+    try:
+        result = [float(number) for number in found]
+    except (TypeError, ValueError):
+        result = []
+    if len(result) != count:
+        raise ModelError(f"{engine.path}: {key} is {found!r}, expected {count} numbers")
+    return result
+
+
+def choice(engine: Engine, key: str, given: str | None, options: Sequence[str], default: str) -> str:
+    """`given`, else the word under `key`, else `default`.
+
+    Raises:
+        ModelError: It is none of `options`.
+    """
+    found = given if given is not None else engine.metadata.get(key, default)
+    if found not in options:
+        raise ModelError(f"{engine.path}: {key} is {found!r}, expected one of {', '.join(options)}")
+    return found
+
+
+def size(engine: Engine, default: tuple[int, int]) -> tuple[int, int]:
+    """The network's input (height, width): the model's own, else as told, else `imgsz`, else `default`.
+
+    Raises:
+        ModelError: What was told contradicts the model, or is no size.
+    """
+    height, width = engine.inputs[0].shape[2:]
+    if height is None or width is None:
+        found = engine.size or value(engine, "imgsz") or default
+        pair = (found, found) if isinstance(found, int) else tuple(found)
+        if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+            raise ModelError(f"{engine.path}: size is {found!r}, expected (height, width)")
+        return height or pair[0], width or pair[1]
+    if engine.size is not None and tuple(engine.size) != (height, width):
+        raise ModelError(
+            f"{engine.path}: size {tuple(engine.size)} was asked for, but the model's input is fixed at "
+            f"{(height, width)}; leave size out or export the model with open height and width"
+        )
+    return height, width

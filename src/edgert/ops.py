@@ -1,0 +1,251 @@
+"""The host stages one by one, for people who bring their own loop.
+
+Arrays are taken where they are, whatever their strides; DLPack tensors and buffers too. Every function
+releases the GIL while it works, and uses `edgert.set_num_threads` threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgert import _core
+from edgert.engines.base import Array
+from edgert.io.arrays import as_image
+
+__all__ = ["crop_people", "decode_heatmaps", "decode_yolo", "letterbox"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+
+def letterbox(
+    image: Any,
+    size: tuple[int, int] = (640, 640),
+    pad_value: float = 114,
+    *,
+    out: Array | None = None,
+) -> tuple[Array, Float64]:
+    """Scale an image into a network input and pad the rest, as YOLOv8 is trained.
+
+    The resized image has whole pixels, round(w r) by round(h r) with r = min(W / w, H / h); its top left
+    corner is at round(pad / 2 - 0.1). Bilinear in float32 with half-pixel centres.
+
+    Args:
+        image: (h, w, 3) uint8 BGR of any strides; grey and BGRA too.
+        size: Height and width of the result in pixels.
+        pad_value: Colour of the padding, 0 to 255.
+        out: (1, 3, H, W) float32 or float16, C-contiguous, to write to instead of a new array.
+
+    Returns:
+        The tensor, (1, 3, H, W) RGB in [0, 1], and `to_frame`, (2, 3) float64: network pixels to frame
+        pixels.
+
+    Raises:
+        ValueError: An array has the wrong dtype or shape, or `size` is not two positive numbers.
+    """
+    source = as_image(image, "image")
+    tensor = _output(out, 1, size)
+    return tensor, _core.letterbox_into(source, tensor, pad_value)
+
+
+def crop_people(
+    image: Any,
+    boxes: ArrayLike,
+    size: tuple[int, int] = (384, 288),
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+    padding: float = 1.25,
+    *,
+    out: Array | None = None,
+) -> tuple[Array, Float64]:
+    """Cut each person out of an image into a pose network's input, as HRNet is trained (no rotation).
+
+    The box's shorter side grows to the network's aspect, both are scaled by `padding` around the centre.
+    Outside the image is black before normalisation. Bilinear in float32 with half-pixel centres.
+
+    Args:
+        image: (h, w, 3) uint8 BGR of any strides; grey and BGRA too.
+        boxes: (N, 4) xyxy in frame pixels.
+        size: Height and width of a crop in pixels.
+        mean: Per channel (RGB), of values in [0, 1].
+        std: Likewise.
+        padding: Factor on the box's size.
+        out: (N, 3, H, W) float32 or float16, C-contiguous, to write to instead of a new array.
+
+    Returns:
+        The tensor, (N, 3, H, W) RGB, (value / 255 - mean) / std, and `to_frame`, (N, 2, 3) float64:
+        network pixels to frame pixels.
+
+    Raises:
+        ValueError: An array has the wrong dtype or shape, a box is not finite, or a parameter is out of
+            its range.
+    """
+    source = as_image(image, "image")
+    corners = np.ascontiguousarray(boxes, np.float32)
+    if corners.size == 0:
+        corners = corners.reshape(0, 4)
+    if corners.ndim != 2 or corners.shape[1] != 4:
+        raise ValueError(f"boxes: found shape {corners.shape}, expected (N, 4) xyxy")
+    if not np.isfinite(corners).all():
+        row = int(np.flatnonzero(~np.isfinite(corners).all(axis=1))[0])
+        raise ValueError(f"boxes: row {row} is {corners[row].tolist()}, expected finite numbers")
+    if not 0 < padding < 1e6:
+        raise ValueError(f"padding is {padding}, expected more than 0 (1.25 is usual)")
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        raise ValueError(f"mean is {mean} and std is {std}, expected 3 numbers each, std positive")
+    tensor = _output(out, len(corners), size)
+    normalization = _core.Normalization(mean, std, 0.0)
+    return tensor, _core.crop_people_into(source, corners, tensor, normalization, padding)
+
+
+def decode_yolo(
+    output: ArrayLike,
+    to_frame: ArrayLike,
+    score_threshold: float = 0.25,
+    nms_threshold: float = 0.7,
+    classes: Sequence[int] | None = None,
+    max_detections: int = 300,
+) -> tuple[Float32, Float32, NDArray[np.int32]]:
+    """Read boxes from a YOLOv8 head and suppress those that overlap a better one of their class.
+
+    The best class of each anchor first, then the class filter, then `score >= score_threshold`, then
+    greedy suppression of IoU > `nms_threshold`. Ties keep the lower anchor. Anchors with a value that is
+    not finite are dropped, as are boxes without area; boxes are not clipped to the frame.
+
+    Args:
+        output: (4 + C, A) or (1, 4 + C, A), float32 or float16: centre x, centre y, width, height in
+            network pixels, then C class scores.
+        to_frame: (2, 3), from `letterbox`.
+        score_threshold: In [0, 1].
+        nms_threshold: In [0, 1].
+        classes: Indices of the classes wanted; None: all.
+        max_detections: At most this many, the best.
+
+    Returns:
+        boxes (N, 4) float32 xyxy in frame pixels, scores (N,) float32, class_ids (N,) int32; best first.
+
+    Raises:
+        ValueError: An array has the wrong dtype or shape, or a parameter is out of its range.
+    """
+    head = _floats(output, "output")
+    if head.ndim == 2:
+        head = head[np.newaxis]
+    if head.ndim != 3 or head.shape[0] != 1 or head.shape[1] < 5:
+        raise ValueError(f"output: found shape {head.shape}, expected (1, 4 + C, A) of one image")
+    count = head.shape[1] - 4
+    flags = []
+    if classes is not None:
+        flags = [0] * count
+        for wanted in classes:
+            if not 0 <= wanted < count:
+                raise ValueError(f"classes: found {wanted}, expected 0 to {count - 1}")
+            flags[wanted] = 1
+    box_filter = make_box_filter(score_threshold, nms_threshold, max_detections, flags)
+    boxes, scores, class_ids, *_ = _core.decode_yolo(head, _matrices(to_frame, ()), count, box_filter)
+    return boxes, scores, class_ids
+
+
+def decode_heatmaps(
+    heatmaps: ArrayLike,
+    to_frame: ArrayLike,
+    refine: str = "quarter",
+    cells: str = "corner",
+    *,
+    stride: float = 4,
+    offsets: ArrayLike | None = None,
+    blur_kernel: int = 11,
+) -> tuple[Float32, Float32]:
+    """Read keypoints from heatmaps.
+
+    Args:
+        heatmaps: (N, K, h, w) float32 or float16.
+        to_frame: (N, 2, 3), from `crop_people`.
+        refine: "none"; "quarter": a quarter cell towards the higher neighbour, where the peak is at least
+            two cells from the border (HRNet); "dark": a Taylor step on the blurred log-heatmap (Zhang et
+            al., "Distribution-Aware Coordinate Representation", 2020).
+        cells: The network pixel of a cell: "corner", `cell * stride`, or "center",
+            `(cell + 0.5) * stride - 0.5`.
+        stride: Network pixels a cell.
+        offsets: (N, 2 K, h, w), x and y of each joint in turn, in cells: added to the peak's cell instead
+            of `refine`.
+        blur_kernel: Of "dark": odd size in cells of the Gaussian (11 for sigma-2 heatmaps, 17 for sigma 3).
+
+    Returns:
+        keypoints (N, K, 2) float32 in frame pixels and scores (N, K) float32, the highest value of each
+        heatmap (the first of equals). A heatmap with a value that is not finite gives score 0 at the
+        crop's centre.
+
+    Raises:
+        ValueError: An array has the wrong dtype or shape, or a parameter is out of its range.
+    """
+    if refine not in _core.Refine.__members__:
+        raise ValueError(f"refine is {refine!r}, expected 'none', 'quarter' or 'dark'")
+    if cells not in _core.Cells.__members__:
+        raise ValueError(f"cells is {cells!r}, expected 'corner' or 'center'")
+    if not stride > 0:
+        raise ValueError(f"stride is {stride}, expected more than 0")
+    maps = _floats(heatmaps, "heatmaps")
+    if maps.ndim != 4 or 0 in maps.shape[1:]:
+        raise ValueError(f"heatmaps: found shape {maps.shape}, expected (N, K, h, w)")
+    layout = _core.HeatmapLayout(
+        stride, stride, _core.Refine[refine], _core.Cells[cells], blur_kernel=blur_kernel
+    )
+    vectors = None if offsets is None else _floats(offsets, "offsets")
+    keypoints, scores, _ = _core.decode_heatmaps(
+        maps, vectors, _matrices(to_frame, (len(maps),)), layout
+    )
+    return keypoints, scores
+
+
+def make_box_filter(
+    score_threshold: float, nms_threshold: float, max_detections: int, wanted_classes: list[int]
+) -> _core.BoxFilter:
+    """Check the parameters of decoding.
+
+    Raises:
+        ValueError: One is out of its range.
+    """
+    for name, value in (("score_threshold", score_threshold), ("nms_threshold", nms_threshold)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value}, expected 0 to 1")
+    if max_detections < 1:
+        raise ValueError(f"max_detections is {max_detections}, expected at least 1")
+    return _core.BoxFilter(score_threshold, nms_threshold, max_detections, wanted_classes)
+
+
+def _output(out: Array | None, count: int, size: tuple[int, int]) -> Array:
+    if len(size) != 2 or not all(1 <= side <= 1 << 16 for side in size):
+        raise ValueError(f"size is {size}, expected (height, width) in pixels")
+    shape = (count, 3, *size)
+    if out is None:
+        return np.empty(shape, np.float32)
+    if out.shape != shape or out.dtype not in (np.float32, np.float16):
+        raise ValueError(f"out: found {out.shape} {out.dtype}, expected {shape} float32 or float16")
+    if not out.flags.c_contiguous or not out.flags.writeable:
+        raise ValueError("out: expected a C-contiguous, writeable array")
+    return out
+
+
+def _floats(values: Any, name: str) -> Array:
+    array = np.from_dlpack(values) if _only_dlpack(values) else np.asarray(values)
+    if array.dtype not in (np.float32, np.float16):
+        raise ValueError(f"{name}: found dtype {array.dtype}, expected float32 or float16")
+    return np.ascontiguousarray(array)
+
+
+def _only_dlpack(values: Any) -> bool:
+    return hasattr(values, "__dlpack__") and not hasattr(values, "__array_interface__")
+
+
+def _matrices(to_frame: ArrayLike, leading: tuple[int, ...]) -> Float64:
+    matrices = np.ascontiguousarray(to_frame, np.float64)
+    if matrices.shape != (*leading, 2, 3):
+        raise ValueError(f"to_frame: found shape {matrices.shape}, expected {(*leading, 2, 3)}")
+    return matrices

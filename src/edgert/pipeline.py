@@ -1,0 +1,322 @@
+"""Detector, tracker and pose network as one: frames in, results out."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, overload
+
+from edgert import _core
+from edgert.engine import Engine
+from edgert.errors import DamagedInputWarning
+from edgert.io.arrays import DEFAULT_FPS, as_image
+from edgert.io.frame import Frame, Image
+from edgert.legs import detector_leg, pose_leg
+from edgert.models import DetectorModel, PoseModel
+from edgert.monitor import Thermal
+from edgert.result import Result
+
+__all__ = ["Pipeline"]
+
+_PRECISIONS = ("auto", "fp32", "fp16", "int8")
+
+
+class Pipeline:
+    """Finds the people in frames, follows them, and gives each a skeleton.
+
+    A frame passes two legs: detection (letterbox, detector, boxes, tracker) and pose (crops, pose network,
+    keypoints). While one frame is in the pose leg, the next is in the detection leg, and the one after that
+    is being decoded.
+
+    Args:
+        detector: Path of an ONNX model with the YOLOv8 head `(B, 4 + C, A)` or of a one-stage YOLOv8-pose
+            model, or an `Engine`.
+        pose: Path of a top-down pose network with heatmaps `(N, K, h, w)`, or an `Engine`. None: boxes and
+            ids only.
+        tracker: "bytetrack", a `ByteTrack` of your own parameters, or None.
+        runtime: "auto" or "onnxruntime".
+        device: "auto" or "cpu".
+        precision: "auto" runs a model as it is; "fp32", "fp16" and "int8" insist on what the model has.
+        classes: Names (from the model's metadata, else COCO's) or indices of the classes wanted; None: all.
+        score_threshold: Detections below it are not looked at. None: 0.1 with a tracker, since ByteTrack
+            makes use of weak detections, 0.25 without.
+        nms_threshold: Of two boxes of a class with a larger IoU the weaker is dropped.
+        max_detections: At most this many in a frame, the best.
+        untracked: Also put out detections over the tracker's high threshold that no track took, with id -1.
+        lanes: Frames in flight in `run`.
+
+    Raises:
+        ModelError: A model cannot be loaded or is of the wrong kind.
+        ValueError: A parameter is out of its range.
+        RuntimeError: The runtime or device asked for is not here; `backends()` says why.
+    """
+
+    def __init__(
+        self,
+        detector: str | Path | Engine,
+        pose: str | Path | Engine | None = None,
+        tracker: Literal["bytetrack"] | _core.ByteTrack | None = "bytetrack",
+        *,
+        runtime: str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        classes: Sequence[str | int] | None = ("person",),
+        score_threshold: float | None = None,
+        nms_threshold: float = 0.7,
+        max_detections: int = 300,
+        untracked: bool = False,
+        lanes: int = 2,
+    ) -> None:
+        if not 1 <= lanes <= 64:
+            raise ValueError(f"lanes is {lanes}, expected 1 to 64")
+        if precision not in _PRECISIONS:
+            raise ValueError(f"precision is {precision!r}, expected one of {', '.join(_PRECISIONS)}")
+        native_tracker = _make_tracker(tracker)
+        if score_threshold is None:
+            score_threshold = 0.25 if native_tracker is None else 0.1
+        self._detector = DetectorModel(_load(detector, runtime, device))
+        self._pose = None if pose is None else PoseModel(_load(pose, runtime, device))
+        for model in (self._detector, self._pose):
+            if model is not None:
+                _check_precision(model.engine, precision)
+        self._core = _core.Pipeline(
+            detector_leg(
+                self._detector, classes, score_threshold, nms_threshold, max_detections
+            ),
+            None if self._pose is None else pose_leg(self._pose),
+            native_tracker,
+            untracked,
+            lanes,
+        )
+        self._tracker = native_tracker
+        self._lanes = lanes
+        self._busy = threading.Lock()
+        self._thermal = Thermal()
+        self._next_index = 0
+        self._begin_counts()
+
+    def __call__(self, frame: Any, *, time_s: float | None = None) -> Result:
+        """Process one image; with a tracker, the next one of a sequence.
+
+        Args:
+            frame: (H, W, 3) uint8 BGR of any strides, grey or BGRA; DLPack tensors and buffers too. Not
+                copied.
+            time_s: The frame's time in seconds. None: 30 frames a second are assumed.
+
+        Raises:
+            ValueError: Wrong dtype or shape.
+            RuntimeError: The pipeline is closed, or `run` is under way.
+        """
+        image = as_image(frame, "frame")
+        with self._exclusive():
+            index = self._next_index
+            self._next_index += 1
+            when = index / DEFAULT_FPS if time_s is None else time_s
+            tag = Frame(image, index, when, "array")
+            self._core.submit(image, tag, 0, when)
+            return self._collect()[1]
+
+    @overload
+    def run(self, source: Any, *, fps: float | None = None) -> Iterator[Result]: ...
+
+    @overload
+    def run(
+        self, source: Any, *, fps: float | None = None, frames: Literal[True]
+    ) -> Iterator[tuple[Image, Result]]: ...
+
+    def run(self, source: Any, *, fps: float | None = None, frames: bool = False) -> Iterator[Any]:
+        """Process all frames of a source, in order. Tracks start anew.
+
+        Args:
+            source: Path of a video or image, a folder or glob of images, a camera (0, "v4l2:///dev/video0",
+                "csi://0"), "rtsp://...", an iterable of arrays, or a list of these. Arrays must stay
+                unchanged until their result is out.
+            fps: Frames per second of sources that do not say.
+            frames: Yield (image, result), to draw on the image.
+
+        Yields:
+            A `Result` a frame. Of a list of sources, `Result.source` tells which.
+
+        Raises:
+            SourceError: The source cannot be opened or read.
+            ValueError: A frame has the wrong dtype or shape.
+            RuntimeError: The pipeline is closed or running already.
+        """
+        from edgert.io import open_source
+
+        return self._run(open_source(source, fps=fps), frames)
+
+    def stats(self) -> dict[str, Any]:
+        """What the pipeline has done since it was made or `reset`.
+
+        Returns:
+            `stages`: for each of preprocess, detect, boxes, track, crop, pose, keypoints and total a dict of
+            count, mean, p50, p95 and p99 in ms; `fps`: frames a second while frames were in flight;
+            `frames`; `dropped_frames`, of live sources; `skipped_frames`, unreadable; `dropped_rows` and
+            `dropped_heatmaps`, of the models' outputs, not finite; `temperature` in degrees Celsius and
+            `throttled`, None where the machine does not say.
+        """
+        return {
+            "stages": self._core.stages(),
+            "fps": self._frames / self._busy_s if self._busy_s > 0 else 0.0,
+            "frames": self._frames,
+            "dropped_frames": self._dropped_frames,
+            "skipped_frames": self._skipped_frames,
+            "dropped_rows": self._dropped_rows,
+            "dropped_heatmaps": self._dropped_heatmaps,
+            "temperature": self._thermal.temperature(),
+            "throttled": self._thermal.throttled(),
+        }
+
+    def reset(self) -> None:
+        """Forget all tracks, count frames and times from 0.
+
+        Raises:
+            RuntimeError: The pipeline is closed, or `run` is under way.
+        """
+        with self._exclusive():
+            self._core.reset()
+            self._core.clear_times()
+            self._next_index = 0
+            self._begin_counts()
+
+    def close(self) -> None:
+        """Give back threads and memory. The pipeline cannot be used afterwards; closing twice is fine."""
+        self._core.close()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The detector's classes."""
+        return self._detector.names
+
+    def __repr__(self) -> str:
+        def describe(model: DetectorModel | PoseModel) -> str:
+            network, (height, width) = model.engine.network, model.size
+            dtype = model.engine.inputs[0].dtype
+            return (
+                f"{Path(network.path).name} {width}x{height} {dtype}, {network.runtime} on {network.device}"
+            )
+
+        lines = [f"detector: {describe(self._detector)}"]
+        if self._pose is not None:
+            lines.append(f"pose:     {describe(self._pose)}, {self._pose.joints} joints")
+        lines.append(f"tracker:  {self._tracker!r}")
+        lines.append(
+            f"host:     {_core.num_threads()} threads, {self._lanes} lanes; runtime and device: "
+            f"ONNX Runtime on the CPU is what this version has"
+        )
+        return "<edgert.Pipeline\n  " + "\n  ".join(lines) + ">"
+
+    def _begin_counts(self) -> None:
+        self._frames = self._dropped_frames = self._skipped_frames = 0
+        self._dropped_rows = self._dropped_heatmaps = 0
+        self._busy_s = 0.0
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError(
+                "the pipeline is at work in run(); finish or close that iteration first, or make a second "
+                "Pipeline"
+            )
+        started, frames = time.perf_counter(), self._frames
+        try:
+            yield
+        finally:
+            if self._frames > frames:
+                self._busy_s += time.perf_counter() - started
+            self._busy.release()
+
+    def _run(self, source: Any, frames: bool) -> Iterator[Any]:
+        from edgert.run import Run
+
+        with source, self._exclusive():
+            self._core.reset()
+            run = Run(self._core, source, self._collect)
+            try:
+                for frame, result in run:
+                    yield (frame.image, result) if frames else result
+            finally:
+                run.close()
+                self._dropped_frames += source.dropped
+                self._skipped_frames += source.skipped
+
+    def _collect(self) -> tuple[Frame, Result]:
+        collected = self._core.collect()
+        if collected is None:
+            raise RuntimeError("the pipeline was stopped")
+        frame, boxes, scores, class_ids, ids, keypoints, keypoint_scores, rows, heatmaps = collected
+        self._frames += 1
+        self._count_dropped(rows, heatmaps, frame)
+        return frame, Result(
+            boxes,
+            scores,
+            class_ids,
+            ids,
+            keypoints,
+            keypoint_scores,
+            frame.index,
+            frame.time_s,
+            frame.image.shape[:2],
+            frame.source,
+            self._detector.names,
+        )
+
+    def _count_dropped(self, rows: int, heatmaps: int, frame: Frame) -> None:
+        """Counts what was not finite in the models' outputs, and says so the first time."""
+        if rows and not self._dropped_rows:
+            self._warn_dropped(self._detector, f"{rows} rows", frame)
+        if heatmaps and not self._dropped_heatmaps:
+            assert self._pose is not None
+            self._warn_dropped(self._pose, f"{heatmaps} heatmaps", frame)
+        self._dropped_rows += rows
+        self._dropped_heatmaps += heatmaps
+
+    @staticmethod
+    def _warn_dropped(model: DetectorModel | PoseModel, what: str, frame: Frame) -> None:
+        warnings.warn(
+            f"{model.engine.path}: {what} of its output were not finite (NaN or infinite) in frame "
+            f"{frame.index} of {frame.source} and were dropped; later ones are only counted in stats(). "
+            f"A model in reduced precision that overflows does this.",
+            DamagedInputWarning,
+            stacklevel=4,
+        )
+
+
+def _load(model: str | Path | Engine, runtime: str, device: str) -> Engine:
+    if isinstance(model, Engine):
+        return model
+    return Engine(model, runtime=runtime, device=device)
+
+
+def _make_tracker(tracker: str | _core.ByteTrack | None) -> _core.ByteTrack | None:
+    if tracker is None or isinstance(tracker, _core.ByteTrack):
+        return tracker
+    if tracker != "bytetrack":
+        raise ValueError(f"tracker is {tracker!r}, expected 'bytetrack', a ByteTrack or None")
+    return _core.ByteTrack()
+
+
+def _check_precision(engine: Engine, precision: str) -> None:
+    found = {"float32": "fp32", "float16": "fp16"}[str(engine.inputs[0].dtype)]
+    if precision not in ("auto", found):
+        raise ValueError(
+            f"precision {precision!r} was asked for, but {engine.path} is {found} and ONNX Runtime runs a model "
+            f"as it is; give a model exported in {precision}, or precision='auto'"
+        )

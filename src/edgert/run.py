@@ -1,0 +1,78 @@
+"""One source on its way through a pipeline."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+
+from edgert import _core
+from edgert.errors import DamagedInputWarning
+from edgert.io import Reader, Source
+from edgert.io.frame import Frame
+from edgert.result import Result
+
+__all__ = ["Run"]
+
+
+class Run:
+    """Feeds a source's frames to the native pipeline on a thread of its own and takes the results out.
+
+    The reader's thread decodes ahead, the feeding thread runs the detection leg, the native pipeline's
+    thread the pose leg; whoever iterates only collects.
+    """
+
+    def __init__(
+        self, core: _core.Pipeline, source: Source, collect: Callable[[], tuple[Frame, Result]]
+    ) -> None:
+        self._core = core
+        self._source = source
+        self._collect = collect
+        self._reader = Reader(source)
+        self._warned = 0
+        # One True a frame that was submitted, then the exception that ended it or None.
+        self._submitted: SimpleQueue[bool | BaseException | None] = SimpleQueue()
+        self._feeder = threading.Thread(target=self._feed, name="edgert-feed", daemon=True)
+        self._feeder.start()
+
+    def __iter__(self) -> Iterator[tuple[Frame, Result]]:
+        while True:
+            token = self._submitted.get()
+            self._pass_warnings_on()
+            if token is None:
+                return
+            if isinstance(token, BaseException):
+                raise token
+            yield self._collect()
+
+    def close(self) -> None:
+        """Stop, wherever it is, and leave the pipeline empty."""
+        self._core.stop()
+        self._reader.close()
+        self._feeder.join()
+        self._core.resume()
+        while self._core.in_flight:
+            try:
+                self._core.collect()
+            except Exception:  # noqa: S110  (nobody waits for these frames any more)
+                pass
+        self._pass_warnings_on()
+
+    def _feed(self) -> None:
+        end: BaseException | None = None
+        try:
+            for frame in self._reader:
+                if not self._core.submit(frame.image, frame, frame.stream, frame.time_s):
+                    break
+                self._submitted.put(True)
+        except BaseException as error:  # whatever it is, it belongs to who iterates
+            end = error
+        finally:
+            self._submitted.put(end)
+
+    def _pass_warnings_on(self) -> None:
+        found = self._source.warnings
+        for message in found[self._warned :]:
+            warnings.warn(message, DamagedInputWarning, stacklevel=5)
+        self._warned = len(found)
