@@ -10,20 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edgert.errors import Error
+from edgert.export import coco_results, joint_rows, rounded, supervision_detections
 
 if TYPE_CHECKING:
     import supervision
 
 __all__ = ["Person", "Result"]
-
-# The 80 classes of COCO keep the ids that they had among the 90 first announced
-# (Lin et al. 2014; cocodataset.org): these ten were never annotated.
-_COCO_UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
-_COCO_IDS = tuple(i for i in range(1, 91) if i not in _COCO_UNUSED_IDS)
-
-# Joints below this do not count in a rescored person (HRNet, `TEST.IN_VIS_THRE`).
-_RESCORE_JOINT_THRESHOLD = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,8 +109,8 @@ class Result:
         Pixels are rounded to 2 decimals, scores to 4, the time to 6. What is not finite is None.
         `"keypoints"` is absent without a pose network.
         """
-        boxes = _rounded(self.boxes, 2)
-        scores = _rounded(self.scores, 4)
+        boxes = rounded(self.boxes, 2)
+        scores = rounded(self.scores, 4)
         people = [
             {"id": track_id, "box": box, "score": score, "class": class_id}
             for track_id, box, score, class_id in zip(
@@ -126,9 +118,9 @@ class Result:
             )
         ]
         if self.keypoints is not None:
-            for person, joints in zip(people, self._joints(2, 4), strict=True):
+            for person, joints in zip(people, joint_rows(self, 2, 4), strict=True):
                 person["keypoints"] = joints
-        time_s = _rounded(np.asarray(self.time_s), 6)
+        (time_s,) = rounded(np.array([self.time_s]), 6)
         return {
             "frame": int(self.frame_index),
             "time": time_s,
@@ -146,9 +138,9 @@ class Result:
         Returns:
             (M, 10) float64: frame (from 1), id, left, top, width, height, score, -1, -1, -1. Pixels
             keep their origin at 0, as the reference ByteTrack writes them. People without a track
-            (id -1) have no row.
+            (id -1), and boxes that are not finite, have no row.
         """
-        tracked = self.ids >= 0
+        tracked = (self.ids >= 0) & np.isfinite(self.boxes).all(axis=1)
         boxes = self.boxes[tracked].astype(np.float64)
         rows = np.full((len(boxes), 10), -1.0)
         rows[:, 0] = self.frame_index + 1
@@ -173,41 +165,13 @@ class Result:
             One dict a person: `image_id`, `category_id`, `bbox` (x, y, width, height), `score` and,
             with a pose network, `keypoints` (x, y, score for each joint in one flat list). The
             category is COCO's id (person is 1) for a detector of COCO's 80 classes or without
-            names, and `class_id + 1` for any other.
+            names, and `class_id + 1` for any other. A joint that is not finite is 0, 0, 0; a person
+            whose box or score is not finite is left out.
 
         Raises:
             ValueError: `"rescored"` without keypoints, or an unknown `keypoint_score`.
         """
-        scores = self.scores.astype(np.float64)
-        if keypoint_score == "rescored":
-            if self.keypoint_scores is None:
-                raise ValueError(
-                    "keypoint_score='rescored' needs keypoints and this result has none; "
-                    "give the pipeline a pose network or use keypoint_score='box'"
-                )
-            joint_scores = self.keypoint_scores.astype(np.float64)
-            seen = joint_scores > _RESCORE_JOINT_THRESHOLD
-            scores *= (joint_scores * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-        elif keypoint_score != "box":
-            raise ValueError(f"keypoint_score is {keypoint_score!r}, expected 'box' or 'rescored'")
-        boxes = self.boxes.astype(np.float64)
-        boxes[:, 2:] -= boxes[:, :2]
-        coco = _is_coco(self.class_names)
-        people = [
-            {
-                "image_id": image_id,
-                "category_id": _COCO_IDS[class_id] if coco else class_id + 1,
-                "bbox": box,
-                "score": score,
-            }
-            for class_id, box, score in zip(
-                self.class_ids.tolist(), _rounded(boxes, 3), _rounded(scores, 6), strict=True
-            )
-        ]
-        if self.keypoints is not None:
-            for person, joints in zip(people, self._joints(3, 6), strict=True):
-                person["keypoints"] = [value for joint in joints for value in joint]
-        return people
+        return coco_results(self, image_id, keypoint_score)
 
     def to_supervision(self) -> supervision.Detections:
         """The people as `supervision.Detections`.
@@ -218,27 +182,7 @@ class Result:
         Raises:
             Error: The package supervision is not installed.
         """
-        try:
-            import supervision
-        except ImportError as error:
-            raise Error(
-                f"to_supervision() needs the package supervision, which cannot be imported "
-                f"({error}); install it with: pip install supervision"
-            ) from error
-        data: dict[str, Any] = {}
-        if self.class_names is not None:
-            data["class_name"] = np.asarray(self.class_names)[self.class_ids]
-        if self.keypoints is not None:
-            data["keypoints"] = self.keypoints
-            data["keypoint_scores"] = self.keypoint_scores
-        untracked = len(self) > 0 and bool((self.ids < 0).all())
-        return supervision.Detections(
-            xyxy=self.boxes,
-            confidence=self.scores,
-            class_id=self.class_ids,
-            tracker_id=None if untracked else self.ids,
-            data=data,
-        )
+        return supervision_detections(self)
 
     def draw(
         self, frame: npt.NDArray[np.uint8], *, keypoint_threshold: float = 0.3
@@ -262,17 +206,6 @@ class Result:
         draw_people(image, self, keypoint_threshold=keypoint_threshold)
         return image
 
-    def _joints(self, pixel_decimals: int, score_decimals: int) -> list[list[list[float | None]]]:
-        """Per person and joint: x, y, score."""
-        assert self.keypoints is not None
-        assert self.keypoint_scores is not None
-        points = _rounded(self.keypoints, pixel_decimals)
-        scores = _rounded(self.keypoint_scores, score_decimals)
-        return [
-            [[x, y, score] for (x, y), score in zip(joints, joint_scores, strict=True)]
-            for joints, joint_scores in zip(points, scores, strict=True)
-        ]
-
 
 def _check(
     name: str, array: npt.NDArray[Any], dtype: npt.DTypeLike, shape: tuple[int, ...]
@@ -282,25 +215,3 @@ def _check(
             f"{name} is {array.dtype} of shape {array.shape}, "
             f"expected {np.dtype(dtype)} of shape {shape}"
         )
-
-
-def _rounded(values: npt.NDArray[Any], decimals: int) -> Any:
-    """Nested lists of Python floats, with None for what is not finite."""
-    # As float64: a rounded float32 prints 0.9 as 0.8999999761581421. Adding 0.0 turns -0.0, which
-    # is what rounding leaves of a small negative number, into 0.0.
-    rounded = np.round(values.astype(np.float64), decimals) + 0.0
-    finite = np.isfinite(rounded)
-    if finite.all():
-        return rounded.tolist()
-    values = rounded.astype(object)
-    values[~finite] = None
-    return values.tolist()
-
-
-def _is_coco(class_names: tuple[str, ...] | None) -> bool:
-    # The 80 names are spelled in several ways (tv, tvmonitor); the first and the last are not.
-    return class_names is None or (
-        len(class_names) == len(_COCO_IDS)
-        and class_names[0] == "person"
-        and class_names[-1] == "toothbrush"
-    )

@@ -121,7 +121,8 @@ class OutputFile:
 
         Args:
             data: The bytes.
-            over: The last bytes written, which `data` takes the place of; only if `rewritable`.
+            over: The last bytes written, which `data`, no shorter, takes the place of; only if
+                `rewritable`.
 
         Raises:
             SinkError: It cannot be written; what was there is left as it was.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,31 +13,17 @@ import numpy.typing as npt
 
 from edgert.errors import SinkError
 from edgert.io.sinks.base import sink_error
+from edgert.io.sinks.encoder import TICKS_PER_SECOND, FrameClock, add_stream
 
 if TYPE_CHECKING:
     import av
-    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
 __all__ = ["Mp4File"]
 
-# Ticks that hold 24, 25, 30, 50, 60 and 30000/1001 frames a second exactly, and no more than the
-# 65535 that MPEG-4 part 2 admits.
-_TICKS_PER_SECOND = 60000
-
 # H.264 up to level 5.2, which is as far as players and Cisco's encoder go.
 _LONGEST_SIDE_PX = 4096
 _SHORTEST_SIDE_PX = 16
-
-# Best first: OpenH264 is BSD with Cisco's patent licence, x264 GPL; every FFmpeg has MPEG-4.
-_ENCODERS: dict[str, dict[str, str]] = {
-    "libopenh264": {"rc_mode": "quality"},
-    "libx264": {"preset": "veryfast", "crf": "23"},
-    "mpeg4": {"qmin": "2", "qmax": "8"},
-}
-
-# A crash costs the frames since the last of these.
-_KEYFRAME_INTERVAL = 30
 
 
 class Mp4File:
@@ -57,6 +41,8 @@ class Mp4File:
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
+        if self.name == "-":
+            raise SinkError("standard output: cannot write video to it; name a file, like out.mp4")
         if path.suffix.lower() not in ("", ".mp4", ".m4v"):
             raise SinkError(
                 f"{path}: cannot write video as {path.suffix}: only MP4 is supported; "
@@ -70,7 +56,7 @@ class Mp4File:
         self._container: av.container.OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._content = (0, 0)
-        self._clock = _Clock()
+        self._clock = FrameClock()
 
     def add(self, image: npt.NDArray[np.uint8], time_s: float) -> None:
         """Appends a frame.
@@ -91,7 +77,7 @@ class Mp4File:
             assert self._stream is not None
             frame = av.VideoFrame.from_ndarray(_even(_fitted(image, self._content)), format="bgr24")
             frame.pts = self._clock.ticks(time_s)
-            frame.time_base = Fraction(1, _TICKS_PER_SECOND)
+            frame.time_base = Fraction(1, TICKS_PER_SECOND)
             packets = self._stream.encode(frame)
             self._file.mark()
             self._container.mux(packets)
@@ -118,13 +104,15 @@ class Mp4File:
 
     def abandon(self) -> None:
         """Closes the file as it is."""
+        import av
+
         with contextlib.suppress(OSError):
             self._file.close()
         container, self._container = self._container, None
         if container is not None:
             # FFmpeg would write an index into a file that lacks a part, and spoil its fragments;
             # it finds the file closed.
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, av.FFmpegError):
                 container.close()
 
     def _start(self, image: npt.NDArray[np.uint8]) -> None:
@@ -134,18 +122,13 @@ class Mp4File:
         shrink = min(1.0, _LONGEST_SIDE_PX / max(height, width))
         self._content = max(1, round(height * shrink)), max(1, round(width * shrink))
         height, width = _even_size(*self._content)
-        encoder = _encoder()
         self._container = av.open(
             self._file,
             "w",
             format="mp4",
             container_options={"movflags": _movflags(), "flush_packets": "1"},
         )
-        stream = self._container.add_stream(encoder, rate=30, options=dict(_ENCODERS[encoder]))
-        assert isinstance(stream, av.VideoStream)
-        _configure(stream.codec_context, height, width)
-        stream.time_base = Fraction(1, _TICKS_PER_SECOND)
-        self._stream = stream
+        self._stream = add_stream(self._container, height, width)
 
 
 class _File(io.FileIO):
@@ -176,65 +159,6 @@ class _File(io.FileIO):
         return len(data)
 
 
-class _Clock:
-    """Frame times as ticks from the first frame on, always growing."""
-
-    def __init__(self) -> None:
-        self._start: float | None = None
-        self._last = -1
-        self._step = _TICKS_PER_SECOND // 30
-
-    def ticks(self, time_s: float) -> int:
-        ticks = None
-        if math.isfinite(time_s):
-            if self._start is None:
-                self._start = time_s
-            ticks = round((time_s - self._start) * _TICKS_PER_SECOND)
-        if ticks is None or ticks <= self._last:
-            # A camera that starts over must not end the file: carry on in the last known rhythm.
-            ticks = self._last + self._step if self._last >= 0 else 0
-            if self._start is not None and math.isfinite(time_s):
-                self._start = time_s - ticks / _TICKS_PER_SECOND
-        elif self._last >= 0:
-            self._step = ticks - self._last
-        self._last = ticks
-        return ticks
-
-
-def _configure(context: VideoCodecContext, height: int, width: int) -> None:
-    context.height, context.width = height, width
-    context.pix_fmt = "yuv420p"
-    context.time_base = Fraction(1, _TICKS_PER_SECOND)
-    context.gop_size = _KEYFRAME_INTERVAL
-    # Fragments have no edit list to take back the delay that B-frames bring.
-    context.max_b_frames = 0
-    # The matrix that swscale converts with; without the tag, players take another one for HD.
-    context.colorspace = 6  # SMPTE 170M, ITU-T H.273 table 4
-    context.color_range = 1  # limited
-
-
-@lru_cache(maxsize=1)
-def _encoder() -> str:
-    """The best encoder of the installed FFmpeg that opens: some are listed and do not."""
-    import av
-
-    reasons = []
-    for name, options in _ENCODERS.items():
-        try:
-            context: Any = av.CodecContext.create(name, "w")
-            _configure(context, 64, 64)
-            context.options = dict(options)
-            context.open()
-        except (OSError, ValueError, av.FFmpegError) as error:
-            reasons.append(f"{name}: {error}")
-        else:
-            return name
-    raise SinkError(
-        f"no video encoder opens in the installed FFmpeg ({'; '.join(reasons)}); "
-        "reinstall PyAV from its wheel: pip install --force-reinstall av"
-    )
-
-
 def _movflags() -> str:
     """Fragments, which FFmpeg from 7.1 (libavformat 61.7) on joins to a plain MP4 at the end."""
     import av
@@ -248,17 +172,16 @@ def _fitted(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[
     """The image scaled into a size with its aspect kept, black around it."""
     if image.shape[:2] == size:
         return image
-    import av
+    from PIL import Image
 
     height, width = image.shape[:2]
     scale = min(size[0] / height, size[1] / width)
     inner = max(1, round(height * scale)), max(1, round(width * scale))
-    # swscale pads its rows by itself and needs an even width here.
-    frame = av.VideoFrame.from_ndarray(_even(image), format="bgr24")
-    scaled = frame.reformat(width=inner[1], height=inner[0], interpolation="AREA").to_ndarray()
+    # Pillow widens its bilinear filter when it shrinks, which swscale does not at every size.
+    scaled = Image.fromarray(image).resize((inner[1], inner[0]), Image.Resampling.BILINEAR)
     fitted = np.zeros((*size, 3), np.uint8)
     top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    fitted[top : top + inner[0], left : left + inner[1]] = scaled
+    fitted[top : top + inner[0], left : left + inner[1]] = np.asarray(scaled)
     return fitted
 
 

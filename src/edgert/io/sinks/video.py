@@ -40,9 +40,10 @@ class Video(Sink):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, keypoint_threshold: float = 0.3) -> None:
+        self._path = Path(path)
         self._splitter = Splitter(path)
         self._threshold = keypoint_threshold
-        self._files = {Path(path): Mp4File(Path(path))}
+        self._files = {self._path: Mp4File(self._path)}
         self._queue: queue.Queue[tuple[Result, npt.NDArray[np.uint8]] | None]
         self._queue = queue.Queue(_QUEUE_LENGTH)
         self._error: Exception | None = None
@@ -60,7 +61,7 @@ class Video(Sink):
             ValueError: The image is missing or not the result's frame.
         """
         if self._closed:
-            raise SinkError(f"{self._name}: cannot write: it is closed; open a new sink")
+            raise SinkError(f"{self._path}: cannot write: it is closed; open a new sink")
         self._raise_error()
         if image is None or image.dtype != np.uint8 or image.shape != (*result.size, 3):
             found = "None" if image is None else f"{image.dtype} of shape {image.shape}"
@@ -83,10 +84,6 @@ class Video(Sink):
         self._thread.join()
         if not self._error_seen:
             self._raise_error()
-
-    @property
-    def _name(self) -> str:
-        return next(iter(self._files.values())).name
 
     def _raise_error(self) -> None:
         if self._error is not None:
