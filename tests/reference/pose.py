@@ -37,9 +37,7 @@ def _dark(heatmap, px, py):
     dy = 0.5 * (m[py + 1, px] - m[py - 1, px])
     dxx = 0.25 * (m[py, px + 2] - 2 * m[py, px] + m[py, px - 2])
     dyy = 0.25 * (m[py + 2, px] - 2 * m[py, px] + m[py - 2, px])
-    dxy = 0.25 * (
-        m[py + 1, px + 1] - m[py - 1, px + 1] - m[py + 1, px - 1] + m[py - 1, px - 1]
-    )
+    dxy = 0.25 * (m[py + 1, px + 1] - m[py - 1, px + 1] - m[py + 1, px - 1] + m[py - 1, px - 1])
     det = dxx * dyy - dxy * dxy
     if det == 0:
         return 0.0, 0.0

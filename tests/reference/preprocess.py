@@ -86,9 +86,7 @@ def sample_bilinear(image, x, y):
     return upper * (1 - weight_y) + lower * weight_y
 
 
-def crop_people(
-    image, boxes, size=(384, 288), mean=IMAGENET_MEAN, std=IMAGENET_STD, padding=1.25
-):
+def crop_people(image, boxes, size=(384, 288), mean=IMAGENET_MEAN, std=IMAGENET_STD, padding=1.25):
     """(h, w, 3) uint8 BGR and (N, 4) boxes to ((N, 3, H, W) float32, (N, 2, 3) float64)."""
     target_h, target_w = size
     tensor = np.zeros((len(boxes), 3, target_h, target_w), dtype=np.float32)
