@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Error, SinkError
+from ..errors import SinkError
 
 if TYPE_CHECKING:
     from ..evaluation import Report
@@ -93,7 +93,7 @@ def _evaluate(args: argparse.Namespace) -> Report:
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..evaluation import Report, coco
+    from ..evaluation import coco
     from ..pipeline import Pipeline
 
     settings: dict[str, Any] = {
