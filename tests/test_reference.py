@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from reference import crop_people, decode_heatmaps, decode_yolo, letterbox
 from reference.pose import blur_for_dark
 from reference.preprocess import crop_transform, resize_linear, sample_bilinear

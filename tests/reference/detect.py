@@ -15,13 +15,16 @@ def box_iou(box, others):
 
 
 def candidates(output, score_threshold, classes=None):
-    """Network-pixel xyxy boxes, scores, class ids of the anchors that pass, best score first."""
+    """Network-pixel xyxy boxes, scores, class ids of the anchors that pass, best score first.
+
+    A box without area is none: the contract has x2 > x1.
+    """
     rows = np.asarray(output, dtype=np.float32)
     rows = rows.reshape(rows.shape[-2:]).T
     rows = rows[np.isfinite(rows).all(axis=1)]
     class_ids = rows[:, 4:].argmax(axis=1)
     scores = rows[np.arange(len(rows)), 4 + class_ids]
-    keep = scores >= np.float32(score_threshold)
+    keep = (scores >= np.float32(score_threshold)) & (rows[:, 2:4] > 0).all(axis=1)
     if classes is not None:
         keep &= np.isin(class_ids, list(classes))
     rows, scores, class_ids = rows[keep], scores[keep], class_ids[keep]

@@ -18,10 +18,10 @@ def assets():
 def video_frames(path, count=None):
     """BGR frames of a video: all, or `count` spread evenly over it."""
     with av.open(str(path)) as container:
-        frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
-    if count is None:
-        return frames
-    return [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
+        frames = list(container.decode(video=0))
+    if count is not None:
+        frames = [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)]
+    return [frame.to_ndarray(format="bgr24") for frame in frames]
 
 
 def images(folder):
