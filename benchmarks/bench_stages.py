@@ -29,7 +29,9 @@ def smooth_image(h, w, seed=0):
 
 def check(what, gap, limit):
     if not gap <= limit:
-        raise SystemExit(f"{what}: edgert and the baseline differ by {gap:.3g}, allowed {limit:.3g}")
+        raise SystemExit(
+            f"{what}: edgert and the baseline differ by {gap:.3g}, allowed {limit:.3g}"
+        )
 
 
 def bench_letterbox(h, w, seconds):

@@ -8,13 +8,14 @@ def decode_yolo(
     output, to_frame, score_threshold=0.25, nms_threshold=0.7, classes=None, max_detections=300
 ):
     """(1, 4 + C, A) to boxes (N, 4) in frame pixels, scores (N,), class ids (N,), best first."""
-    rows = output[0].T
+    best = output[0, 4:].max(axis=0)
+    passed = np.flatnonzero(best >= score_threshold)
+    rows = output[0, :, passed]
     class_ids = rows[:, 4:].argmax(axis=1)
-    scores = rows[:, 4:].max(axis=1)
-    keep = scores >= score_threshold
+    scores = best[passed]
     if classes is not None:
-        keep &= np.isin(class_ids, classes)
-    rows, scores, class_ids = rows[keep], scores[keep], class_ids[keep]
+        wanted = np.isin(class_ids, classes)
+        rows, scores, class_ids = rows[wanted], scores[wanted], class_ids[wanted]
     corners = rows[:, :2] - rows[:, 2:4] / 2
     boxes = np.hstack([corners, rows[:, 2:4]])
     # OpenCV's NMS knows no classes: move each class to a place of its own.
