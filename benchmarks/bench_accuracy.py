@@ -11,11 +11,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from baseline import preprocess as eight_bit
-from timing import add_report_option, describe, environment, write_report
-
 import edgert
+from baseline import preprocess as eight_bit
 from edgert.evaluation import CropPose, coco
+from timing import add_report_option, describe, environment, write_report
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

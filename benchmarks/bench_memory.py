@@ -11,9 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-from timing import add_report_option, describe, environment, write_report
-
 import edgert
+from timing import add_report_option, describe, environment, write_report
 
 WARM_FRAMES = 200
 LIMIT_MB = 5.0

@@ -10,13 +10,14 @@ Also prints which share of the time goes to the stages that are not networks.
 
 import argparse
 import itertools
+import time
 
 import cv2
 import numpy as np
-from baseline.pipeline import BaselinePipeline
-from timing import add_report_option, describe, environment, write_report
 
 import edgert
+from baseline.pipeline import BaselinePipeline
+from timing import add_report_option, describe, environment, write_report
 
 NETWORKS = ("detect", "pose")
 SHARE_GOAL = 0.05
@@ -67,11 +68,9 @@ class Chunks:
         self._results = start()
 
     def measure(self, count):
-        from time import perf_counter
-
-        begin = perf_counter()
+        begin = time.perf_counter()
         taken = sum(1 for _ in itertools.islice(self._results, count))
-        elapsed = perf_counter() - begin
+        elapsed = time.perf_counter() - begin
         if taken < count:  # the video ended: this chunk also paid for reopening, leave it out
             self._results = self._start()
             return None

@@ -11,17 +11,17 @@ import argparse
 
 import cv2
 import numpy as np
+
+import edgert
 from baseline.detect import decode_yolo
 from baseline.pose import decode_heatmaps
 from baseline.preprocess import MEAN, STD, crop_people, letterbox
-from timing import add_report_option, describe, environment, interleaved, markdown, write_report
-
-import edgert
 from edgert import ops
+from timing import add_report_option, describe, environment, interleaved, markdown, write_report
 
 
 def smooth_image(h, w, seed=0):
-    """Noise without sharp edges: OpenCV's coarse coordinates then cost little, see `check_crops`."""
+    """Noise without sharp edges, on which OpenCV's coarse coordinates cost little."""
     noise = np.random.default_rng(seed).integers(0, 256, (h, w, 3), dtype=np.uint8)
     blurred = cv2.GaussianBlur(noise, (0, 0), 4).astype(np.float32)
     return np.clip((blurred - blurred.mean()) * 8 + 128, 0, 255).astype(np.uint8)
@@ -85,7 +85,7 @@ def crowd_output(people=100, anchors=8400, classes=80, seed=2):
     chosen = rng.permutation(anchors)[: people * 12].reshape(people, 12)
     for centre, columns in zip(centres[:people], chosen, strict=True):
         output[0, :2, columns] = centre + rng.normal(0, 1, (12, 2))
-        output[0, 2:4, columns] = (30, 55) + rng.normal(0, 1, (12, 2))
+        output[0, 2:4, columns] = rng.normal((30, 55), 1, (12, 2))
         output[0, 4, columns] = rng.uniform(0.3, 0.95, 12)
     return output
 

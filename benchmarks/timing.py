@@ -1,4 +1,4 @@
-"""Fair comparisons on noisy machines: interleaved calls, medians, and a report of where and when."""
+"""Fair comparisons on noisy machines: calls in turns, medians, and where and when they ran."""
 
 import datetime
 import importlib.metadata

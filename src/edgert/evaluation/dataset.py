@@ -56,6 +56,9 @@ class Dataset:
             )
         if not data["images"]:
             raise SourceError(f"{self._path} lists no images: there is nothing to evaluate")
+        # COCOeval takes an annotation with the id 0 for none at all: number them from 1.
+        for number, row in enumerate(data["annotations"], start=1):
+            row["id"] = number
         self._coco = COCO()
         self._coco.dataset = data
         with contextlib.redirect_stdout(io.StringIO()):
@@ -135,5 +138,5 @@ class Dataset:
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
-        figures = (max(0.0, float(evaluation.stats[i])) for i in _STATS[task])
-        return Scores(*figures, truths=truths, results=len(rows))
+        ap, ap50, ap75, ar = (max(0.0, float(evaluation.stats[i])) for i in _STATS[task])
+        return Scores(ap, ap50, ap75, ar, truths, len(rows))
