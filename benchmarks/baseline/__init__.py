@@ -1,0 +1,1 @@
+"""The pipeline as a user writes it today: 8-bit OpenCV, NumPy, onnxruntime. The comparator."""

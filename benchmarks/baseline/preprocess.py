@@ -1,0 +1,53 @@
+"""Letterbox and person crops with OpenCV on 8-bit images and NumPy normalisation."""
+
+import cv2
+import numpy as np
+
+MEAN = np.array((0.485, 0.456, 0.406), dtype=np.float32)
+STD = np.array((0.229, 0.224, 0.225), dtype=np.float32)
+
+
+def letterbox(image, size=(640, 640), pad_value=114):
+    """(h, w, 3) uint8 BGR to ((1, 3, H, W) float32 RGB in [0, 1], (2, 3) float64)."""
+    h, w = image.shape[:2]
+    ratio = min(size[1] / w, size[0] / h)
+    new_w, new_h = max(1, round(w * ratio)), max(1, round(h * ratio))
+    pad_w, pad_h = size[1] - new_w, size[0] - new_h
+    left, top = round(pad_w / 2 - 0.1), round(pad_h / 2 - 0.1)
+    resized = cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
+    padded = cv2.copyMakeBorder(
+        resized,
+        top,
+        pad_h - top,
+        left,
+        pad_w - left,
+        cv2.BORDER_CONSTANT,
+        value=(pad_value, pad_value, pad_value),
+    )
+    planar = np.ascontiguousarray(padded[:, :, ::-1].transpose(2, 0, 1))
+    tensor = planar[None].astype(np.float32)
+    tensor /= 255
+    scale_x, scale_y = w / new_w, h / new_h
+    return tensor, np.array([[scale_x, 0, -left * scale_x], [0, scale_y, -top * scale_y]])
+
+
+def crop_people(image, boxes, size=(384, 288), padding=1.25):
+    """(h, w, 3) uint8 BGR and (N, 4) boxes to ((N, 3, H, W) float32, (N, 2, 3) float64)."""
+    h, w = size
+    tensor = np.empty((len(boxes), 3, h, w), dtype=np.float32)
+    to_frame = np.empty((len(boxes), 2, 3))
+    for n, (x1, y1, x2, y2) in enumerate(np.asarray(boxes, dtype=np.float64)):
+        scale = max((x2 - x1) / w, (y2 - y1) / h) * padding
+        offset_x, offset_y = (x1 + x2 - scale * w) / 2, (y1 + y2 - scale * h) / 2
+        to_frame[n] = [[scale, 0, offset_x], [0, scale, offset_y]]
+        # OpenCV counts pixels from their centres.
+        shift = (scale - 1) / 2
+        crop = cv2.warpAffine(
+            image,
+            np.array([[scale, 0, offset_x + shift], [0, scale, offset_y + shift]]),
+            (w, h),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        )
+        rgb = crop[:, :, ::-1].astype(np.float32) / 255
+        tensor[n] = ((rgb - MEAN) / STD).transpose(2, 0, 1)
+    return tensor, to_frame
