@@ -1,0 +1,156 @@
+"""`edgert run`: a source through the pipeline, into files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+from edgert.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from edgert.io.sinks import Sink
+    from edgert.io.source import Source
+    from edgert.pipeline import Pipeline
+
+__all__ = ["add_parser", "run"]
+
+_EXAMPLE = """example:
+  edgert run street.mp4 --detector yolov8s.onnx --pose hrnet_w32_384x288.onnx --video out.mp4 --json out.jsonl
+
+SOURCE is a video, an image, a folder or a quoted glob of images, a camera (0, v4l2:///dev/video0, csi://0) or
+a stream (rtsp://...). Several sources are read side by side, each with its own tracks.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `run` to the subcommands of edgert."""
+    parser = subparsers.add_parser(
+        "run",
+        help="detect, track and pose people in a video or camera",
+        description="Detect, track and pose the people of a source.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("source", metavar="SOURCE", nargs="+", help="video, images, camera or stream")
+    add("--detector", metavar="MODEL", required=True, help="detector with the YOLOv8 head, .onnx")
+    add("--pose", metavar="MODEL", help="top-down pose network with heatmaps, .onnx")
+    add("--tracker", choices=("bytetrack", "none"), default="bytetrack", help="default: bytetrack")
+    add("--classes", metavar="NAME", nargs="+", default=["person"], help="default: person; 'all' for all")
+    add("--score-threshold", metavar="S", type=float, help="default: 0.1 with a tracker, else 0.25")
+    add("--nms-threshold", metavar="IOU", type=float, default=0.7, help="default: 0.7")
+    add("--untracked", action="store_true", help="also people that no track took, with id -1")
+    add("--max-frames", metavar="N", type=int, help="stop after N frames")
+    add("--runtime", metavar="R", default="auto", help="runtime of the networks (default: auto)")
+    add("--device", metavar="D", default="auto", help="'cpu' or 'auto' (default)")
+    add("--threads", metavar="N", type=int, help="threads within a network (default: all cores)")
+    add("--lanes", metavar="N", type=int, default=2, help="frames in flight (default: 2)")
+    outputs = parser.add_argument_group("outputs ('-' is standard output, for text)")
+    add = outputs.add_argument
+    add("--json", metavar="PATH", help="JSON lines, one a frame")
+    add("--mot", metavar="PATH", help="MOTChallenge rows, one a tracked person and frame")
+    add("--coco", metavar="PATH", help="COCO results, boxes and keypoints")
+    add("--video", metavar="PATH", help="the video with boxes, ids and skeletons, .mp4")
+    add("--show", action="store_true", help="show it in a window; q closes it")
+    add("--json-report", metavar="PATH", help="counts and times per stage as JSON")
+    add("--quiet", action="store_true", help="no progress and no summary")
+    parser.set_defaults(run=run, usage_error=parser.error)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `edgert run`; 0 when the source is done. Failures are exceptions of `edgert`."""
+    if args.max_frames is not None and args.max_frames < 1:
+        args.usage_error(f"--max-frames is {args.max_frames}, expected at least 1")
+    from edgert.io import open_source
+
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(_source(args.source)))
+        pipe = stack.enter_context(_pipeline(args))
+        progress = stack.enter_context(Progress(args.quiet, _frame_count(args, source)))
+        sinks = [stack.enter_context(sink) for sink in _sinks(args)]
+        report = _open_report(args, stack)
+        try:
+            _work(args, pipe, source, sinks, progress)
+        finally:
+            progress.finish(pipe.stats())
+            if report is not None:
+                report.write((json.dumps(pipe.stats(), indent=2) + "\n").encode())
+    return 0
+
+
+def _work(
+    args: argparse.Namespace,
+    pipe: Pipeline,
+    source: Source,
+    sinks: list[Sink],
+    progress: Progress,
+) -> None:
+    from edgert.io.sinks import WindowClosed
+
+    with closing(pipe.run(source, frames=True)) as results:
+        for count, (image, result) in enumerate(results, 1):
+            try:
+                for sink in sinks:
+                    sink.write(result, image)
+            except WindowClosed:
+                return
+            progress.advance(len(result))
+            if count == args.max_frames:
+                return
+
+
+def _source(texts: list[str]) -> Any:
+    return texts[0] if len(texts) == 1 else texts
+
+
+def _frame_count(args: argparse.Namespace, source: Source) -> int | None:
+    known = [n for n in (source.frame_count, args.max_frames) if n is not None]
+    return min(known) if known else None
+
+
+def _pipeline(args: argparse.Namespace) -> Pipeline:
+    from edgert.engine import Engine
+    from edgert.pipeline import Pipeline
+
+    def load(path: str) -> Engine:
+        return Engine(path, runtime=args.runtime, device=args.device, threads=args.threads)
+
+    classes = None if args.classes == ["all"] else [int(c) if c.isdigit() else c for c in args.classes]
+    return Pipeline(
+        load(args.detector),
+        None if args.pose is None else load(args.pose),
+        None if args.tracker == "none" else args.tracker,
+        classes=classes,
+        score_threshold=args.score_threshold,
+        nms_threshold=args.nms_threshold,
+        untracked=args.untracked,
+        lanes=args.lanes,
+    )
+
+
+def _sinks(args: argparse.Namespace) -> Iterator[Sink]:
+    from edgert.io import sinks
+
+    if args.json:
+        yield sinks.JsonLines(args.json)
+    if args.mot:
+        yield sinks.Mot(args.mot)
+    if args.coco:
+        yield sinks.Coco(args.coco)
+    if args.video:
+        yield sinks.Video(args.video)
+    if args.show:
+        yield sinks.Window()
+
+
+def _open_report(args: argparse.Namespace, stack: ExitStack) -> Any:
+    from edgert.io.sinks.base import OutputFile
+
+    if args.json_report is None:
+        return None
+    report = OutputFile(args.json_report)
+    stack.callback(report.close)
+    return report
