@@ -27,32 +27,29 @@ std::string shape_text(const py::array& array) {
 // Any array-like as a C-contiguous array of T, without a copy where it is one.
 template <class T>
 py::array as_array(py::handle object, const char* name) {
-  py::array array = py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(object);
-  if (!array) {
-    py::error_already_set cause;
+  try {
+    return py::array_t<T, py::array::c_style | py::array::forcecast>(
+        py::reinterpret_borrow<py::object>(object));
+  } catch (const py::error_already_set& cause) {
     throw InvalidArgument(std::string(name) + " cannot be read as numbers (" + cause.what() +
                           "), expected an array");
   }
-  return array;
+}
+
+template <class T>
+bool is_array_of(py::handle object) {
+  return py::isinstance<py::array_t<T, py::array::c_style>>(object);
 }
 
 // Owns what its spans view.
 class RealArray {
  public:
-  RealArray(py::handle object, const char* name) {
-    if (py::isinstance<py::array>(object)) {
+  RealArray(py::handle object, const char* name) : is_float_(is_array_of<float>(object)) {
+    if (is_float_ || is_array_of<double>(object)) {
       array_ = py::reinterpret_borrow<py::array>(object);
-      const bool contiguous = (array_.flags() & py::array::c_style) != 0;
-      const int type = array_.dtype().normalized_num();
-      is_float_ = type == py::dtype::num_of<float>();
-      if (contiguous && (is_float_ || type == py::dtype::num_of<double>())) return;
-      if (is_float_) {
-        array_ = as_array<float>(object, name);
-        return;
-      }
+    } else {
+      array_ = as_array<double>(object, name);
     }
-    is_float_ = false;
-    array_ = as_array<double>(object, name);
   }
 
   const py::array& array() const { return array_; }
@@ -65,7 +62,7 @@ class RealArray {
 
  private:
   py::array array_;
-  bool is_float_ = false;
+  bool is_float_;
 };
 
 // The tracks of one frame, in one block of memory that the arrays handed out view.
@@ -224,6 +221,83 @@ Tracks Tracker::update(py::handle boxes_object, py::handle scores_object,
   return Tracks(tracker_.update(detections));
 }
 
+constexpr const char* kTracksDoc =
+    R"(The people tracked in one frame, as parallel arrays of length M.
+
+The arrays are views of this object's memory and keep it alive; later updates do not change them.)";
+
+constexpr const char* kByteTrackDoc =
+    R"(Multi-object tracking by ByteTrack (Zhang et al., ECCV 2022, arXiv:2110.06864).
+
+With the default options ids, row order and detection indices equal those of the reference
+implementation (github.com/ifzhang/ByteTrack, yolox/tracker), and boxes to 1e-3 px; ids count from 1
+for every tracker. One tracker follows one stream, from one thread at a time.
+
+Args:
+    track_high_thresh: Detections with a score above it are matched first. In [0, 1].
+    track_low_thresh: Detections with a score above it and below `track_high_thresh` are matched to the
+        tracks that found no partner. In [0, 1].
+    new_track_thresh: Least score that starts a track; None: `track_high_thresh` + 0.1.
+    match_thresh: Largest cost of a first match, in (0, 1].
+    track_buffer: How long a lost track is kept, in frames at 30 frames a second: it is removed after
+        int(frame_rate / 30 * track_buffer) frames.
+    frame_rate: Frames a second.
+    fuse_score: The cost of a first match is 1 - IoU * score; False: 1 - IoU (the reference for MOT20).
+    class_aware: Match within a class only; `update` then needs `class_ids`. Not in the reference.
+    min_hits: Matches that a track needs before it is put out; 1 adds nothing to the reference's rule
+        (the second sight, or the first in frame 1). As in SORT (Bewley et al., 2016).
+    history: Boxes kept of each track for `history()`.
+    appearance_thresh: Features count where half their cosine distance is at most this (BoT-SORT, Aharon
+        et al., arXiv:2206.14651).
+    proximity_thresh: Features count where 1 - IoU is at most this; 1: everywhere in the frame.
+    feature_momentum: Weight of the past in a track's smoothed feature.
+
+Raises:
+    ValueError: An option is out of its range.)";
+
+constexpr const char* kUpdateDoc = R"(Takes the detections of the next frame.
+
+Call it for every frame, also for those without detections. Rows that are not finite, whose box is
+narrower or lower than 1e-3 px or has a coordinate beyond 1e7 px are left out and counted in
+`Tracks.dropped`. Scores equal to a threshold are ignored, as the reference does. The arrays are not
+changed.
+
+Args:
+    boxes: (N, 4) x1, y1, x2, y2 in frame pixels. float32 and float64 are read in place if
+        C-contiguous; anything else that NumPy can convert is copied.
+    scores: (N,) in [0, 1].
+    class_ids: (N,) integers, or None.
+    features: (N, D) appearance vectors of any length over 0, or None: D is the same in every frame
+        until `reset()`. Rows of zeros or with NaN stand for detections without a feature.
+    timestamp: Seconds, rising from frame to frame; for every frame or for none. Motion and the lost
+        buffer then follow the time that has passed instead of counting frames.
+    warp: (2, 3) affine camera motion, from the last frame's pixels to this frame's, or None.
+
+Returns:
+    Tracks: Those seen in this frame, in the reference's order.
+
+Raises:
+    ValueError: Shapes do not fit, a score is outside [0, 1], time stands still, or the width of the
+        features changed. The tracker is then unchanged.
+    RuntimeError: Another thread is inside this tracker.)";
+
+constexpr const char* kHistoryDoc = R"(The last boxes of a track that is tracked or lost now.
+
+Args:
+    track_id: Its id.
+
+Returns:
+    (L, 5) float64, oldest first, L at most the option `history`: the frame number from 1 (or the
+    timestamp), x1, y1, x2, y2 in that frame's pixels.
+
+Raises:
+    ValueError: The id is not alive, or the option `history` is 0.)";
+
+std::string tracks_repr(const Tracks& tracks) {
+  return "Tracks(" + std::to_string(tracks.count()) +
+         (tracks.count() == 1 ? " track)" : " tracks)");
+}
+
 }  // namespace
 
 std::shared_ptr<track::ByteTrack> share_tracker(const py::object& tracker) {
@@ -236,18 +310,24 @@ std::shared_ptr<track::ByteTrack> share_tracker(const py::object& tracker) {
 }
 
 void bind_track(py::module_& m) {
-  py::class_<Tracks>(m, "Tracks", "TODO")
-      .def_property_readonly("ids", &Tracks::column<std::int64_t, Tracks::kIds>)
-      .def_property_readonly("boxes", &Tracks::column<double, Tracks::kBoxes, 4>)
-      .def_property_readonly("scores", &Tracks::column<double, Tracks::kScores>)
+  py::class_<Tracks>(m, "Tracks", kTracksDoc)
+      .def_property_readonly("ids", &Tracks::column<std::int64_t, Tracks::kIds>, "(M,) int64.")
+      .def_property_readonly("boxes", &Tracks::column<double, Tracks::kBoxes, 4>,
+                             "(M, 4) float64 x1, y1, x2, y2 in frame pixels: the Kalman filter's.")
+      .def_property_readonly("scores", &Tracks::column<double, Tracks::kScores>,
+                             "(M,) float64, of the detection that each track took.")
       .def_property_readonly("detection_indices",
-                             &Tracks::column<std::int32_t, Tracks::kDetectionIndices>)
-      .def_property_readonly("class_ids", &Tracks::column<std::int32_t, Tracks::kClassIds>)
-      .def_property_readonly("dropped", &Tracks::dropped)
-      .def("__len__", &Tracks::count);
+                             &Tracks::column<std::int32_t, Tracks::kDetectionIndices>,
+                             "(M,) int32, the row of the input that each track took.")
+      .def_property_readonly("class_ids", &Tracks::column<std::int32_t, Tracks::kClassIds>,
+                             "(M,) int32, of that detection; -1 where the input had none.")
+      .def_property_readonly("dropped", &Tracks::dropped,
+                             "Rows of the input that could not be used.")
+      .def("__len__", &Tracks::count)
+      .def("__repr__", &tracks_repr);
 
   const track::ByteTrackOptions d;
-  py::class_<Tracker>(m, "ByteTrack", "TODO")
+  py::class_<Tracker>(m, "ByteTrack", kByteTrackDoc)
       .def(py::init([](double high, double low, std::optional<double> fresh, double match,
                        double buffer, double rate, bool fuse, bool class_aware, int min_hits,
                        int history, double appearance, double proximity, double momentum) {
@@ -277,9 +357,9 @@ void bind_track(py::module_& m) {
            py::arg("feature_momentum") = d.feature_momentum)
       .def("update", &Tracker::update, py::arg("boxes"), py::arg("scores"),
            py::arg("class_ids") = py::none(), py::arg("features") = py::none(), py::kw_only(),
-           py::arg("timestamp") = py::none(), py::arg("warp") = py::none())
-      .def("history", &Tracker::history, py::arg("track_id"))
-      .def("reset", &Tracker::reset)
+           py::arg("timestamp") = py::none(), py::arg("warp") = py::none(), kUpdateDoc)
+      .def("history", &Tracker::history, py::arg("track_id"), kHistoryDoc)
+      .def("reset", &Tracker::reset, "Forgets everything; ids start at 1 again.")
       .def("__repr__", &Tracker::repr);
 }
 

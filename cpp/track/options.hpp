@@ -6,11 +6,11 @@
 namespace edgert::track {
 
 struct ByteTrackOptions {
-  double track_high_thresh = 0.5;          // scores above it are matched first
-  double track_low_thresh = 0.1;           // scores between the two are matched to what is left
-  std::optional<double> new_track_thresh;  // unset: track_high_thresh + 0.1
-  double match_thresh = 0.8;               // largest cost of a first match
-  double track_buffer = 30;                // frames at 30 frames a second that a lost track is kept
+  double track_high_thresh = 0.5;  // scores above it are matched first
+  double track_low_thresh = 0.1;   // scores between the two are matched to what is left
+  std::optional<double> new_track_thresh = {};  // unset: track_high_thresh + 0.1
+  double match_thresh = 0.8;                    // largest cost of a first match
+  double track_buffer = 30;  // frames at 30 frames a second that a lost track is kept
   double frame_rate = 30;
   bool fuse_score = true;           // cost 1 - IoU * score instead of 1 - IoU
   bool class_aware = false;         // match within a class only

@@ -1,0 +1,159 @@
+"""ByteTrack in the plainest Python: one object a track, an 8x8 Kalman filter, dense costs and `lap`.
+
+Shares nothing with the native tracker: no gating, no strips, no split filter, no solver of its own.
+"""
+
+from dataclasses import dataclass, field
+
+import lap
+import numpy as np
+
+
+def iou_matrix(a, b):
+    """Inclusive-pixel IoU of (N, 4) and (M, 4) boxes."""
+    a, b = np.reshape(a, (-1, 1, 4)).astype(float), np.reshape(b, (1, -1, 4)).astype(float)
+    size = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]) + 1
+    shared = np.prod(np.maximum(size, 0), axis=-1)
+    area_a, area_b = (np.prod(x[..., 2:] - x[..., :2] + 1, axis=-1) for x in (a, b))
+    return shared / (area_a + area_b - shared)
+
+
+def assign(cost, limit):
+    """Pairs (row, column) that minimise the sum of cost - limit."""
+    if cost.size == 0:
+        return []
+    _, columns, _ = lap.lapjv(cost, extend_cost=True, cost_limit=limit)
+    return [(row, int(column)) for row, column in enumerate(columns) if column >= 0]
+
+
+class Kalman:
+    MOTION = np.eye(8) + np.eye(8, k=4)
+    OBSERVE = np.eye(4, 8)
+
+    @staticmethod
+    def measure(box):
+        width, height = box[2] - box[0], box[3] - box[1]
+        return np.array([box[0] + width / 2, box[1] + height / 2, width / height, height])
+
+    def __init__(self, box):
+        self.mean = np.concatenate([self.measure(box), np.zeros(4)])
+        h = self.mean[3]
+        self.cov = np.diag(
+            np.array([h / 10, h / 10, 1e-2, h / 10, h / 16, h / 16, 1e-5, h / 16]) ** 2
+        )
+
+    def predict(self):
+        h = self.mean[3]
+        noise = np.array([h / 20, h / 20, 1e-2, h / 20, h / 160, h / 160, 1e-5, h / 160])
+        self.mean = self.MOTION @ self.mean
+        self.cov = self.MOTION @ self.cov @ self.MOTION.T + np.diag(noise**2)
+
+    def update(self, box):
+        h = self.mean[3]
+        noise = np.diag(np.array([h / 20, h / 20, 1e-1, h / 20]) ** 2)
+        spread = self.OBSERVE @ self.cov @ self.OBSERVE.T + noise
+        gain = self.cov @ self.OBSERVE.T @ np.linalg.inv(spread)
+        self.mean = self.mean + gain @ (self.measure(box) - self.OBSERVE @ self.mean)
+        self.cov = self.cov - gain @ spread @ gain.T
+
+    def box(self):
+        x, y, aspect, h = self.mean[:4]
+        return np.array([x - aspect * h / 2, y - h / 2, x + aspect * h / 2, y + h / 2])
+
+
+@dataclass(eq=False)
+class Track:
+    id: int
+    kalman: Kalman
+    start: int
+    seen: int
+    index: int
+    confirmed: bool
+    lost: bool = False
+    buried: bool = False  # its id has been put on the list of removed ones
+
+    @property
+    def life(self):
+        return self.seen - self.start
+
+
+@dataclass
+class Oracle:
+    high: float = 0.5
+    low: float = 0.1
+    match: float = 0.8
+    fuse: bool = True
+    buffer: int = 30
+    frame: int = 0
+    last_id: int = 0
+    tracked: list = field(default_factory=list)
+    lost: list = field(default_factory=list)
+
+    def match_stage(self, tracks, boxes, scores, candidates, limit, fuse):
+        """Updates the matched tracks; returns the unmatched tracks and candidates."""
+        cost = 1 - iou_matrix([t.kalman.box() for t in tracks], boxes[candidates])
+        if fuse:
+            cost = 1 - (1 - cost) * scores[candidates]
+        pairs = assign(cost, limit)
+        for row, column in pairs:
+            track, index = tracks[row], candidates[column]
+            track.kalman.update(boxes[index])
+            track.seen, track.index = self.frame, index
+        rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}
+        return (
+            [t for i, t in enumerate(tracks) if i not in rows],
+            [c for i, c in enumerate(candidates) if i not in columns],
+        )
+
+    def update(self, boxes, scores):
+        """Rows (id, x1, y1, x2, y2, detection index) of the tracks in this frame."""
+        self.frame += 1
+        boxes, scores = np.reshape(boxes, (-1, 4)), np.reshape(scores, -1)
+        high = [i for i, s in enumerate(scores) if s > self.high]
+        low = [i for i, s in enumerate(scores) if self.low < s < self.high]
+
+        confirmed = [t for t in self.tracked if t.confirmed]
+        fresh = [t for t in self.tracked if not t.confirmed]
+        for track in confirmed + self.lost:
+            if track.lost:
+                track.kalman.mean[7] = 0
+            track.kalman.predict()
+        left, high = self.match_stage(
+            confirmed + self.lost, boxes, scores, high, self.match, self.fuse
+        )
+        left = [t for t in left if not t.lost]
+        found = [t for t in self.lost if t.seen == self.frame]
+        missed, _ = self.match_stage(left, boxes, scores, low, 0.5, False)
+        gone, high = self.match_stage(fresh, boxes, scores, high, 0.7, self.fuse)
+
+        self.tracked = [t for t in self.tracked if t not in missed and t not in gone]
+        for track in self.tracked:
+            track.confirmed = True
+        for index in high:
+            if scores[index] >= self.high + 0.1:
+                self.last_id += 1
+                self.tracked.append(
+                    Track(
+                        self.last_id, Kalman(boxes[index]), self.frame, self.frame, index,
+                        confirmed=self.frame == 1,
+                    )
+                )  # fmt: skip
+        self.tracked += found
+        for track in found:
+            track.lost = False
+        for track in missed:
+            track.lost = True
+        waiting = [t for t in self.lost if t not in found] + missed
+        expired = [t for t in self.lost if self.frame - t.seen > self.buffer]
+        self.lost = [t for t in waiting if not t.buried]
+        for track in expired:
+            track.buried = True
+
+        distance = 1 - iou_matrix(
+            [t.kalman.box() for t in self.tracked], [t.kalman.box() for t in self.lost]
+        )
+        twins = [(self.tracked[i], self.lost[j]) for i, j in zip(*np.where(distance < 0.15), strict=True)]
+        ended = [b if a.life > b.life else a for a, b in twins]
+        self.tracked = [t for t in self.tracked if t not in ended]
+        self.lost = [t for t in self.lost if t not in ended]
+        return [(t.id, *t.kalman.box(), t.index) for t in self.tracked if t.confirmed]
