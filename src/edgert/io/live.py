@@ -95,9 +95,9 @@ class LiveSource(Source):
         if self._started_at is None:
             self._started_at = now
         elapsed_s = now - self._started_at
-        if frame.pts is None or frame.time_base is None:
+        stamp_s = self._media.stamp_s(frame)
+        if stamp_s is None:
             return max(elapsed_s, self._last_s)
-        stamp_s = float(frame.pts * frame.time_base)
         if self._offset_s is None:
             self._offset_s = elapsed_s - stamp_s
         return max(stamp_s + self._offset_s, self._last_s)

@@ -61,6 +61,7 @@ class Media:
         if timeout_s is not None:
             keywords["timeout"] = timeout_s
         self.name = name
+        self._arguments = (address, format, options, timeout_s)
         try:
             self._container: InputContainer = av.open(address, "r", **keywords)
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -76,8 +77,8 @@ class Media:
         self._orientation = Orientation()
         self.ended_with: str | None = None
         """Why demuxing stopped short of the end, or None."""
-        self.last_end_pts = 0
-        """Where the last packet ends, in the stream's time base."""
+        self.packets_end_s = 0.0
+        """Where the last packet so far ends."""
 
     @property
     def fps(self) -> float | None:
@@ -104,6 +105,32 @@ class Media:
         if container.duration and len(container.streams) == 1:
             return (container.duration + max(container.start_time or 0, 0)) / 1e6
         return None
+
+    def reopened_at(self, pts: int) -> "Media":
+        """A second view of the same container, from the key frame before `pts` on.
+
+        It decodes without frame threads, so that an error costs no frame but the damaged one.
+
+        Raises:
+            SourceError: It cannot be opened again, or has no way back.
+        """
+        import av
+
+        address, format, options, timeout_s = self._arguments
+        media = Media(
+            address,
+            self.name,
+            format=format,
+            options=options,
+            timeout_s=timeout_s,
+            low_latency=True,
+        )
+        try:
+            media._container.seek(pts, stream=media.stream)
+        except av.error.FFmpegError as error:
+            media.close()
+            raise SourceError(f"{self.name}: {reason_of(error)}") from None
+        return media
 
     def packets(self) -> "Iterator[Packet[VideoStream] | None]":
         """The packets of the video, then None, which asks the decoder for what it still holds."""
@@ -143,6 +170,12 @@ class Media:
         except (av.error.FFmpegError, OSError, ValueError):
             return None
 
+    def stamp_s(self, frame: "VideoFrame") -> float | None:
+        """The frame's presentation time in seconds, if it has one."""
+        # Not frame.time_base: PyAV leaves it out of the frames that a flush brings.
+        time_base = self.stream.time_base
+        return None if frame.pts is None or time_base is None else float(frame.pts * time_base)
+
     def image(self, frame: "VideoFrame") -> Image:
         """The frame upright, in BGR. Pixels keep their shape, square or not."""
         upright = self._orientation.upright(frame)
@@ -156,8 +189,9 @@ class Media:
 
     def _noted(self, packet: "Packet[VideoStream]") -> "Packet[VideoStream]":
         start = packet.pts if packet.pts is not None else packet.dts
-        if start is not None:
-            self.last_end_pts = max(self.last_end_pts, start + (packet.duration or 0))
+        if start is not None and self.stream.time_base is not None:
+            end_s = float((start + (packet.duration or 0)) * self.stream.time_base)
+            self.packets_end_s = max(self.packets_end_s, end_s)
         return packet
 
     def _find_stream(self) -> "VideoStream":

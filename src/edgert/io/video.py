@@ -1,5 +1,6 @@
 """A recorded video: a file, or a URL with an end."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from edgert.io.arrays import DEFAULT_FPS
 from edgert.io.frame import Frame
 from edgert.io.media import Media
 from edgert.io.source import Source
+from edgert.io.timing import Clock
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -35,7 +37,9 @@ class VideoSource(Source):
         super().__init__(media.name, fps=media.fps or fps, frame_count=media.frame_count)
         self._media = media
         self._step_s = 1.0 / (self.fps or DEFAULT_FPS)
-        self._last_s: float | None = None
+        self._clock = Clock(self._step_s)
+        self._delivered = 0
+        self._last_pts: int | None = None
         self._decoded = self._decode()
         first = next(self._decoded, None)
         if first is None:
@@ -50,50 +54,76 @@ class VideoSource(Source):
         yield from self._decoded
 
     def _decode(self) -> Iterator[Frame]:
-        index = 0
         for packet in self._media.packets():
             frames = self._media.decode(packet)
-            if frames is None:
-                self._count_undecodable(index)
-                index += 1
-                continue
-            for frame in frames:
-                yield Frame(self._media.image(frame), index, self._time_s(frame), self.name)
-                index += 1
-        self._check_end(index)
+            if frames is not None:
+                yield from map(self._frame, frames)
+            elif packet is not None:
+                self._count_undecodable()
+            else:
+                yield from self._decode_tail()
+        self._check_end()
 
-    def _time_s(self, frame: "VideoFrame") -> float:
-        time_s = None
-        if frame.pts is not None and frame.time_base is not None:
-            time_s = float(frame.pts * frame.time_base)
-        if self._last_s is not None and (time_s is None or time_s <= self._last_s):
-            time_s = self._last_s + self._step_s
-        self._last_s = time_s or 0.0
-        return self._last_s
+    def _decode_tail(self) -> Iterator[Frame]:
+        """The last frames again, without threads.
 
-    def _count_undecodable(self, index: int) -> None:
-        self._skipped += 1
-        if self._skipped == 1:
-            after = "at the start" if self._last_s is None else f"after {self._last_s:.3f} s"
+        Frame threads hold a few frames back. When the decoder fails while it is emptied at the
+        end, sound frames before the damaged one are lost with it.
+        """
+        after = self._last_pts
+        if after is None:
+            self._count_undecodable()
+            return
+        try:
+            tail = self._media.reopened_at(after)
+        except SourceError:
+            self._count_undecodable()
+            return
+        with contextlib.closing(tail):
+            for packet in tail.packets():
+                frames = tail.decode(packet)
+                if frames is None:
+                    self._count_undecodable()
+                    continue
+                for frame in frames:
+                    if frame.pts is not None and frame.pts > after:
+                        yield self._frame(frame)
+
+    def _frame(self, frame: "VideoFrame") -> Frame:
+        index = self._delivered + self._skipped
+        self._delivered += 1
+        if frame.pts is not None:
+            self._last_pts = max(frame.pts, self._last_pts or frame.pts)
+        time_s = self._clock.time_s(self._media.stamp_s(frame))
+        return Frame(self._media.image(frame), index, time_s, self.name)
+
+    def _count_undecodable(self) -> None:
+        if self._skipped == 0:
+            # Frame threads and reordering tell of a damaged frame a few frames late.
             self.warnings.append(
-                f"{self.name}: damaged: frame {index}, {after}, cannot be decoded and is skipped, "
-                "as will be all others like it"
+                f"{self.name}: damaged: a frame near frame {self._delivered} at "
+                f"{self._clock.last_s or 0.0:.3f} s cannot be decoded; it is skipped, as are any "
+                "others like it"
             )
+        self._skipped += 1
 
-    def _check_end(self, index: int) -> None:
-        if self._last_s is None:
+    def _check_end(self) -> None:
+        last_s = self._clock.last_s
+        if last_s is None:
             return
         reason = self._media.ended_with
         end_s = self._media.announced_end_s
-        if reason is None and end_s is not None and self._media.stream.time_base is not None:
-            # From packets: a last frame may be shown for long, and one that was skipped is no cut.
-            got_s = float(self._media.last_end_pts * self._media.stream.time_base)
-            if end_s - max(got_s, self._last_s + self._step_s) > 1.5 * self._step_s:
+        if reason is None and end_s is not None:
+            # By packets: the last frame may be shown for long, and a skipped one is no cut. A
+            # container that counts its frames is believed to half of one.
+            missing_s = end_s - max(self._media.packets_end_s, last_s)
+            short = self._delivered + self._skipped < (self.frame_count or 0)
+            if missing_s > (0.5 if short else 1.5) * self._step_s:
                 reason = f"{end_s:.3f} s were announced"
         if reason is not None:
             self.warnings.append(
-                f"{self.name}: truncated or damaged: ends after frame {index - 1} at "
-                f"{self._last_s:.3f} s ({reason})"
+                f"{self.name}: truncated or damaged: ends after frame "
+                f"{self._delivered + self._skipped - 1} at {last_s:.3f} s ({reason})"
             )
 
     def _release(self) -> None:
