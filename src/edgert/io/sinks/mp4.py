@@ -55,7 +55,7 @@ class Mp4File:
             raise sink_error("open it for writing", self.name, error) from error
         self._container: av.container.OutputContainer | None = None
         self._stream: VideoStream | None = None
-        self._content = (0, 0)
+        self._size = (0, 0)
         self._clock = FrameClock()
 
     def add(self, image: npt.NDArray[np.uint8], time_s: float) -> None:
@@ -70,12 +70,15 @@ class Mp4File:
         """
         import av
 
+        image = _shrunk(image)
         try:
             if self._container is None or self._stream is None:
                 self._start(image)
             assert self._container is not None
             assert self._stream is not None
-            frame = av.VideoFrame.from_ndarray(_even(_fitted(image, self._content)), format="bgr24")
+            frame = av.VideoFrame.from_ndarray(
+                _even(_letterboxed(image, self._size)), format="bgr24"
+            )
             frame.pts = self._clock.ticks(time_s)
             frame.time_base = Fraction(1, TICKS_PER_SECOND)
             packets = self._stream.encode(frame)
@@ -119,16 +122,14 @@ class Mp4File:
         import av
 
         height, width = image.shape[:2]
-        shrink = min(1.0, _LONGEST_SIDE_PX / max(height, width))
-        self._content = max(1, round(height * shrink)), max(1, round(width * shrink))
-        height, width = _even_size(*self._content)
+        self._size = height, width
         self._container = av.open(
             self._file,
             "w",
             format="mp4",
             container_options={"movflags": _movflags(), "flush_packets": "1"},
         )
-        self._stream = add_stream(self._container, height, width)
+        self._stream = add_stream(self._container, *_even_size(height, width))
 
 
 class _File(io.FileIO):
@@ -168,21 +169,33 @@ def _movflags() -> str:
     return "frag_keyframe+empty_moov+default_base_moof"
 
 
-def _fitted(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def _shrunk(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The image with no side over what players take."""
+    height, width = image.shape[:2]
+    scale = min(1.0, _LONGEST_SIDE_PX / max(height, width))
+    return _resized(image, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def _letterboxed(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """The image scaled into a size with its aspect kept, black around it."""
     if image.shape[:2] == size:
         return image
-    from PIL import Image
-
     height, width = image.shape[:2]
     scale = min(size[0] / height, size[1] / width)
-    inner = max(1, round(height * scale)), max(1, round(width * scale))
-    # Pillow widens its bilinear filter when it shrinks, which swscale does not at every size.
-    scaled = Image.fromarray(image).resize((inner[1], inner[0]), Image.Resampling.BILINEAR)
-    fitted = np.zeros((*size, 3), np.uint8)
-    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    fitted[top : top + inner[0], left : left + inner[1]] = np.asarray(scaled)
-    return fitted
+    inner = _resized(image, max(1, round(height * scale)), max(1, round(width * scale)))
+    boxed = np.zeros((*size, 3), np.uint8)
+    top, left = (size[0] - inner.shape[0]) // 2, (size[1] - inner.shape[1]) // 2
+    boxed[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+    return boxed
+
+
+def _resized(image: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    if image.shape[:2] == (height, width):
+        return image
+    from PIL import Image
+
+    # Pillow widens its bilinear filter when it shrinks an image, so that fine lines stay.
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _even(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
