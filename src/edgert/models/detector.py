@@ -85,7 +85,9 @@ class DetectorModel:
             raise ModelError(
                 f"{wanted}, {found}: suppression is in the graph; export the model without NMS"
             )
-        if shape[1] > shape[2]:
+        # One anchor a cell of the grids of stride 8, 16 and 32: that many rows are no rows of values.
+        anchors = sum((self.size[0] // step) * (self.size[1] // step) for step in (8, 16, 32))
+        if shape[1] == anchors != shape[2]:
             raise ModelError(f"{wanted}, {found}: anchors come first; transpose the last two dimensions")
         if spec.dtype.kind != "f" or spec.dtype.itemsize > 4:
             raise ModelError(f"{wanted} in float32 or float16, {found} of {spec.dtype}")

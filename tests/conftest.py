@@ -1,0 +1,52 @@
+"""What several test files need: real models and data where they are, and small models made on the spot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import models
+
+ASSETS = Path(os.environ.get("EDGERT_ASSETS", Path(__file__).parent.parent.parent / "shared" / "assets"))
+
+
+@pytest.fixture(scope="session")
+def asset() -> Callable[[str], Path]:
+    """The path of a file among the assets; the test is skipped where it is missing."""
+
+    def find(name: str) -> Path:
+        path = ASSETS / name
+        if not path.exists():
+            pytest.skip(f"{name} is not in EDGERT_ASSETS ({ASSETS})")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`model("detector", classes=3)` writes one of tests/models.py to a file and gives its path."""
+    folder = tmp_path_factory.mktemp("models")
+    made: dict[str, Path] = {}
+
+    def make(kind: str, **options: object) -> Path:
+        key = f"{kind} {sorted(options.items())}"
+        if key not in made:
+            made[key] = folder / f"{kind}_{len(made)}.onnx"
+            getattr(models, kind)(made[key], **options)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """A (120, 160, 3) picture with two bright people, as the models of tests/models.py see them."""
+    image = np.full((120, 160, 3), 40, np.uint8)
+    image[30:90, 30:50] = 220
+    image[20:100, 100:130] = 200
+    return image

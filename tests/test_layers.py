@@ -1,0 +1,111 @@
+"""The layer rules of CONTRIBUTING.md, as assertions over the source."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CPP = ROOT / "cpp"
+PYTHON = ROOT / "src" / "edgert"
+
+
+def includes(path: Path) -> list[str]:
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE)
+
+
+def files(folder: Path, *suffixes: str) -> list[Path]:
+    found = sorted(path for path in folder.rglob("*") if path.suffix in suffixes)
+    assert found, f"no {suffixes} files in {folder}: has the house moved?"
+    return found
+
+
+def relative(paths: list[Path]) -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in paths}
+
+
+@pytest.mark.parametrize("path", files(ROOT / "kernels", ".h"), ids=lambda p: p.name)
+def test_shared_arithmetic_includes_only_the_host_device_header(path: Path) -> None:
+    assert set(includes(path)) <= {"hd.h"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    files(CPP / "stages", ".hpp", ".cpp") + files(CPP / "track", ".hpp", ".cpp"),
+    ids=lambda p: f"{p.parent.name}/{p.name}",
+)
+def test_stages_and_tracker_know_no_device_and_no_python(path: Path) -> None:
+    for included in includes(path):
+        assert not re.match(r"cpu/|cuda|backend|bindings/|pybind11|Python\.h|engine", included), included
+
+
+def test_one_file_says_dlopen() -> None:
+    users = [p for p in files(CPP, ".hpp", ".cpp") if re.search(r"\bdlopen\b", p.read_text())]
+    assert relative(users) <= {"cpp/cuda/driver.cpp"}
+
+
+@pytest.mark.parametrize(
+    ("module", "owner"),
+    [("onnxruntime", "engines/onnxruntime.py"), ("tensorrt", "engines/tensorrt.py")],
+)
+def test_one_file_imports_each_runtime(module: str, owner: str) -> None:
+    statement = re.compile(rf"^\s*(import|from)\s+{module}\w*\b", re.MULTILINE)
+    users = [p for p in files(PYTHON, ".py", ".pyx") if statement.search(p.read_text())]
+    assert relative(users) <= {f"src/edgert/{owner}"}
+
+
+def test_only_bindings_know_python() -> None:
+    users = [
+        path
+        for path in files(CPP, ".hpp", ".cpp")
+        if any(re.match(r"pybind11|Python\.h", name) for name in includes(path))
+    ]
+    assert users, "nobody includes pybind11: has the house moved?"
+    assert {path.parent for path in users} == {CPP / "bindings"}
+
+
+def test_the_pipeline_asks_no_device_what_it_is() -> None:
+    for name in ("pipeline.cpp", "pipeline.hpp"):
+        text = (CPP / name).read_text()
+        assert not re.search(r"^\s*#\s*if", text, re.MULTILINE)
+        assert not re.search(r"cuda|cpu", text, re.IGNORECASE)
+
+
+def test_python_side_has_no_pixel_loops() -> None:
+    """Arithmetic on pixels and boxes is native; what is left for cv2 is a window to show frames in."""
+    statement = re.compile(r"^\s*(import|from)\s+cv2\b", re.MULTILINE)
+    users = [p for p in files(PYTHON, ".py") if statement.search(p.read_text())]
+    assert relative(users) <= {"src/edgert/io/sinks/window.py"}
+
+
+IMPORT_PROBE = """
+import sys, json
+import edgert
+heavy = ["onnxruntime", "av", "cv2", "PIL", "rich", "tensorrt", "tensorrt_rtx", "torch", "pycocotools", "cuda"]
+print(json.dumps([name for name in heavy if name in sys.modules]))
+"""
+
+
+def test_import_loads_no_runtime_and_no_video_library() -> None:
+    output = subprocess.run(
+        [sys.executable, "-c", IMPORT_PROBE], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.strip() == "[]"
+
+
+def test_import_maps_no_driver() -> None:
+    probe = "import edgert; print(open('/proc/self/maps').read())"
+    maps = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    ).stdout
+    assert "_core" in maps
+    assert not re.search(r"libcuda|libnvinfer|libonnxruntime|libav", maps)
+
+
+@pytest.mark.parametrize("path", files(CPP, ".hpp", ".cpp") + files(PYTHON, ".py"), ids=lambda p: p.name)
+def test_files_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 350, "would a newcomer find the room?"
