@@ -7,6 +7,7 @@ import threading
 import wave
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -227,7 +228,7 @@ def test_damaged_frame_is_skipped_and_counted(tmp_path: Path, codec: str, number
     assert source.skipped == 1
     assert [frame.index for frame in frames[-1:]] == [29]
     times = [frame.time_s for frame in frames]
-    assert all(before < after for before, after in zip(times, times[1:], strict=False))
+    assert all(before < after for before, after in pairwise(times))
     assert times[-1] == pytest.approx(2.9, abs=0.01)
     (warning,) = source.warnings
     assert "cannot be decoded" in warning
@@ -317,7 +318,7 @@ def test_colons_and_brackets_in_a_path_are_only_letters(tmp_path: Path) -> None:
 def test_times_grow_whatever_the_stamps_are(stamps: list[float | None]) -> None:
     clock = Clock(0.04)
     times = [clock.time_s(stamp) for stamp in stamps]
-    assert all(before < after for before, after in zip(times, times[1:], strict=False))
+    assert all(before < after for before, after in pairwise(times))
     forward = sorted({stamp for stamp in stamps if stamp is not None})
     clock = Clock(1e-9)
     assert [clock.time_s(stamp) for stamp in forward] == forward
@@ -464,7 +465,7 @@ def test_folder_without_a_usable_image(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="found 0 files"):
         open_source(tmp_path)
     make_video(tmp_path / "v.avi", frames=1)
-    with pytest.raises(SourceError, match="1 of them videos.*give a list"):
+    with pytest.raises(SourceError, match=r"1 of them videos.*give a list"):
         open_source(tmp_path)
     (tmp_path / "a.png").touch()
     with pytest.raises(SourceError, match="found 1 images, none can be read"):

@@ -107,7 +107,7 @@ class LiveSource(Source):
         self.reconnects += 1
         # A connection that flaps for weeks must not fill the memory with warnings.
         if self.reconnects & (self.reconnects - 1) == 0:
-            count = f", for the {self.reconnects}th time" if self.reconnects > 1 else ""
+            count = f", loss number {self.reconnects}" if self.reconnects > 1 else ""
             self.warnings.append(
                 f"{self.name}: connection lost after frame {self._index - 1} at "
                 f"{self._last_s:.1f} s{count} ({reason}); connecting again"
