@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgert.draw.canvas import Canvas, text_size
-from edgert.draw.palette import SIDE_COLOURS, id_colour, text_colour
+from edgert.draw.palette import SIDE_COLOURS, Colour, id_colour, text_colour
 from edgert.draw.strokes import Strokes
 from edgert.skeleton import Skeleton, skeleton_of
 
@@ -72,7 +72,7 @@ def _add_skeleton(
     seen = np.flatnonzero(near & (person.keypoint_scores >= threshold)).tolist()
     points = dict(zip(seen, person.keypoints[seen].tolist(), strict=True))
     # A small person gets a finer pen, or the skeleton would fill it.
-    pen = min(pen, max(1.0, 0.015 * float(person.box[3] - person.box[1])))
+    pen = min(1.25 * pen, max(1.2, 0.018 * float(person.box[3] - person.box[1])))
     skeleton = skeleton_of(len(person.keypoints))
     if skeleton is None:
         for point in points.values():
@@ -83,7 +83,7 @@ def _add_skeleton(
         if a in points and b in points:
             bones.line(points[a], points[b], pen, colour)
     for joint, point in points.items():
-        joints.dot(point, 1.2 * pen, joint_colours[joint])
+        joints.dot(point, 1.15 * pen, joint_colours[joint])
 
 
 @lru_cache

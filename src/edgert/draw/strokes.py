@@ -56,7 +56,8 @@ class Strokes:
         rim = table[:, 4] + np.float32(0.5)
         length = np.hypot(delta[:, 0], delta[:, 1])
         # A dot has no direction, and any will do.
-        unit = np.where(length[:, None] > 0, delta / np.maximum(length, 1e-6)[:, None], (1, 0))
+        is_dot = (length < 1e-3)[:, None]
+        unit = np.where(is_dot, (1, 0), delta / np.maximum(length, 1e-3)[:, None])
         unit = unit.astype(np.float32)
 
         # One row for each step of each stroke; u and v are places of pixel centres from its start.
