@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import numpy as np
 import numpy.typing as npt
 
@@ -55,14 +52,7 @@ class Window(Sink):
 
 
 def _open_view(title: str) -> _TkView:
-    # No cv2.imshow: OpenCV's Qt windows hang once PyAV is loaded (opencv-python 4.10 and av 12), for
-    # both wheels bring their own libxcb.
-    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if sys.platform == "linux" and not screen:
-        raise SinkError(
-            "window: cannot open it: there is no screen (DISPLAY and WAYLAND_DISPLAY are not set); "
-            "run it on a desktop, use 'ssh -X', or write a video instead"
-        )
+    # Not cv2.imshow: OpenCV's Qt window hangs when PyAV is loaded (opencv-python 4.10 with av 12).
     try:
         import tkinter
     except ImportError as error:
@@ -74,7 +64,8 @@ def _open_view(title: str) -> _TkView:
         return _TkView(title)
     except (ImportError, tkinter.TclError) as error:
         raise SinkError(
-            f"window: cannot open it: {error}; check DISPLAY, or write a video instead"
+            f"window: cannot open it: {error}; "
+            "run it on a desktop, use 'ssh -X', or write a video instead"
         ) from error
 
 
