@@ -1,4 +1,4 @@
-"""ByteTrack in the plainest Python: one object a track, an 8x8 Kalman filter, dense costs and `lap`.
+"""ByteTrack in the plainest Python: objects, an 8x8 Kalman filter, dense costs and `lap`.
 
 Shares nothing with the native tracker: no gating, no strips, no split filter, no solver of its own.
 """
@@ -152,7 +152,7 @@ class Oracle:
         distance = 1 - iou_matrix(
             [t.kalman.box() for t in self.tracked], [t.kalman.box() for t in self.lost]
         )
-        twins = [(self.tracked[i], self.lost[j]) for i, j in zip(*np.where(distance < 0.15), strict=True)]
+        twins = [(self.tracked[i], self.lost[j]) for i, j in np.argwhere(distance < 0.15)]
         ended = [b if a.life > b.life else a for a, b in twins]
         self.tracked = [t for t in self.tracked if t not in ended]
         self.lost = [t for t in self.lost if t not in ended]

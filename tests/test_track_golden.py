@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from edgert._core import ByteTrack
 
 HERE = Path(__file__).parent
@@ -71,7 +70,7 @@ def test_sequence(path):
 
 @pytest.mark.skipif(not ALL, reason=f"no tracking data under {ASSETS} (EDGERT_ASSETS)")
 def test_palace():
-    """A street video. Recorded from a C++ port with a Kalman filter of its own: alike, not equal."""
+    """A street video. Recorded from a C++ port with a Kalman filter of its own: not equal."""
     folder = ASSETS / "tracking" / "palace_yolox"
 
     def by_frame(name, last):

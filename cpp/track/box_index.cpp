@@ -1,6 +1,7 @@
 #include "track/box_index.hpp"
 
 #include <cstddef>
+#include <cstring>
 
 #include "simd.hpp"
 
@@ -11,23 +12,38 @@ constexpr std::size_t kOneStrip = 48;      // up to here a full scan is cheaper 
 constexpr std::size_t kBoxesPerStrip = 4;  // at even spread
 constexpr double kRoundingRoom = 1 - 1e-9;
 
+// Eight boxes at a time, in however many registers the instruction set needs for them.
+constexpr std::size_t kLanes = 8;
+using Lanes = double __attribute__((vector_size(kLanes * sizeof(double))));
+using Marks = std::int8_t __attribute__((vector_size(kLanes)));
+
 struct Columns {
   const double *x1, *y1, *x2, *y2, *area, *gate;
 };
 
+// Writes a byte for each of `blocks` times eight boxes: not 0 where the overlap passes the gate.
 EDGERT_MULTIVERSION
-void mark_overlaps(const Columns& columns, std::size_t count, const Box& row_box, double row_area,
-                   std::uint8_t* marks) {
-  const double *x1 = columns.x1, *y1 = columns.y1, *x2 = columns.x2, *y2 = columns.y2;
-  const double *area = columns.area, *gate = columns.gate;
-  const Box row = row_box;
-  for (std::size_t j = 0; j < count; ++j) {
-    double width = (x2[j] < row.x2 ? x2[j] : row.x2) - (x1[j] > row.x1 ? x1[j] : row.x1) + 1;
-    double height = (y2[j] < row.y2 ? y2[j] : row.y2) - (y1[j] > row.y1 ? y1[j] : row.y1) + 1;
-    width = width > 0 ? width : 0;
-    height = height > 0 ? height : 0;
-    const double shared = width * height;
-    marks[j] = shared > gate[j] * (area[j] + row_area - shared);
+void mark_overlaps(const Columns& columns, std::size_t blocks, const Box& row, double row_area,
+                   std::uint64_t* marks) {
+  const Lanes zero = {};
+  const Lanes left = zero + row.x1, top = zero + row.y1, right = zero + row.x2,
+              bottom = zero + row.y2, own = zero + row_area;
+  for (std::size_t block = 0; block < blocks; ++block) {
+    Lanes x1, y1, x2, y2, area, gate;
+    const std::size_t j = block * kLanes;
+    std::memcpy(&x1, columns.x1 + j, sizeof x1);
+    std::memcpy(&y1, columns.y1 + j, sizeof y1);
+    std::memcpy(&x2, columns.x2 + j, sizeof x2);
+    std::memcpy(&y2, columns.y2 + j, sizeof y2);
+    std::memcpy(&area, columns.area + j, sizeof area);
+    std::memcpy(&gate, columns.gate + j, sizeof gate);
+    Lanes width = (x2 < right ? x2 : right) - (x1 > left ? x1 : left) + 1;
+    Lanes height = (y2 < bottom ? y2 : bottom) - (y1 > top ? y1 : top) + 1;
+    width = width > zero ? width : zero;
+    height = height > zero ? height : zero;
+    const Lanes shared = width * height;
+    const Marks passed = __builtin_convertvector(shared > gate * (area + own - shared), Marks);
+    std::memcpy(marks + block, &passed, sizeof passed);
   }
 }
 
@@ -61,9 +77,12 @@ void BoxIndex::build() {
     ++starts_[strip_of_[i] + 1];
   }
   for (std::size_t s = 1; s <= strips; ++s) starts_[s] += starts_[s - 1];
-  for (auto* column : {&x1_, &y1_, &x2_, &y2_, &area_, &gate_}) column->resize(count);
+  // The last block is filled up with boxes too large to overlap enough with anything.
+  for (auto* column : {&x1_, &y1_, &x2_, &y2_}) column->assign(count + kLanes, 0);
+  area_.assign(count + kLanes, 1e300);
+  gate_.assign(count + kLanes, 1);
   order_.resize(count);
-  marks_.resize(count + 8);
+  marks_.resize(count / kLanes + 1);
   for (std::size_t i = 0; i < count; ++i) {
     const auto& [box, gate] = items_[i];
     const std::size_t j = starts_[strip_of_[i]]++;
@@ -79,11 +98,10 @@ void BoxIndex::build() {
   starts_[0] = 0;
 }
 
-void BoxIndex::mark(const Box& row, double area, std::size_t begin, std::size_t end) {
+void BoxIndex::mark(const Box& row, double area, std::size_t begin, std::size_t blocks) {
   const Columns columns{&x1_[begin], &y1_[begin],   &x2_[begin],
                         &y2_[begin], &area_[begin], &gate_[begin]};
-  std::memset(&marks_[end - begin], 0, 8);
-  mark_overlaps(columns, end - begin, row, area, marks_.data());
+  mark_overlaps(columns, blocks, row, area, marks_.data());
 }
 
 }  // namespace edgert::track

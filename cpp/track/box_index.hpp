@@ -3,7 +3,6 @@
 
 #include <bit>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "track/box.hpp"
@@ -32,12 +31,13 @@ class BoxIndex {
     const double area = row.area();
     const std::size_t begin = starts_[strip(row.x1 - 1 - widest_)];
     const std::size_t end = starts_[strip(row.x2 + 1) + 1];
-    mark(row, area, begin, end);
-    for (std::size_t i = begin; i < end; i += 8) {
-      std::uint64_t marks;
-      std::memcpy(&marks, &marks_[i - begin], 8);
-      for (; marks != 0; marks &= marks - 1) {
-        const std::size_t j = i + static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+    const std::size_t blocks = (end - begin + 7) / 8;
+    mark(row, area, begin, blocks);
+    for (std::size_t block = 0; block < blocks; ++block) {
+      for (std::uint64_t marks = marks_[block]; marks != 0;) {
+        const int byte = std::countr_zero(marks) / 8;
+        marks &= ~(std::uint64_t{0xff} << (8 * byte));
+        const std::size_t j = begin + 8 * block + static_cast<std::size_t>(byte);
         visit(order_[j], iou(row, area, {x1_[j], y1_[j], x2_[j], y2_[j]}, area_[j]));
       }
     }
@@ -50,14 +50,14 @@ class BoxIndex {
   };
 
   std::size_t strip(double x) const;
-  void mark(const Box& row, double area, std::size_t begin, std::size_t end);
+  void mark(const Box& row, double area, std::size_t begin, std::size_t blocks);
 
   std::vector<Item> items_;                              // as added
   std::vector<double> x1_, y1_, x2_, y2_, area_, gate_;  // by strip
   std::vector<std::int32_t> order_;                      // position -> item
   std::vector<std::uint32_t> starts_;    // strip -> first position; one more at the end
   std::vector<std::uint32_t> strip_of_;  // item -> strip
-  std::vector<std::uint8_t> marks_;
+  std::vector<std::uint64_t> marks_;     // eight bytes a block
   double left_ = 0, strips_per_pixel_ = 0, last_strip_ = 0, widest_ = 0;
 };
 

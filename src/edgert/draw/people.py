@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from edgert.draw.canvas import Canvas, Strokes, text_size
-from edgert.draw.palette import SIDE_COLOURS, id_colour, text_colour
-from edgert.skeleton import skeleton_of
+from edgert.draw.canvas import Canvas, text_size
+from edgert.draw.palette import SIDE_COLOURS, Colour, id_colour, text_colour
+from edgert.draw.strokes import Strokes
+from edgert.skeleton import Skeleton, skeleton_of
 
 if TYPE_CHECKING:
     from edgert.result import Person, Result
@@ -23,7 +25,7 @@ def draw_people(
     """Draws a result into an image.
 
     Args:
-        image: (H, W, 3) uint8 BGR, writable, changed in place.
+        image: (H, W, 3) uint8 BGR, C-contiguous, writable, changed in place.
         result: The people, in the image's pixels.
         keypoint_threshold: Joints that score less are left out, and the bones to them.
     """
@@ -35,10 +37,12 @@ def draw_people(
     people.sort(key=lambda person: float(person.box[3]))
     for person in people:
         _draw_box(canvas, person, round(pen))
-    strokes = Strokes()
+    # Bones and joints apart: the widest stroke sets the window that all of a pass are looked at in.
+    bones, joints = Strokes(), Strokes()
     for person in people:
-        _add_skeleton(strokes, person, pen, keypoint_threshold, result.size)
-    canvas.strokes(strokes)
+        _add_skeleton(bones, joints, person, pen, keypoint_threshold, result.size)
+    bones.draw(image)
+    joints.draw(image)
     for person in people:
         _draw_label(canvas, person, _label(person, result.class_names), pen)
 
@@ -53,7 +57,12 @@ def _draw_box(canvas: Canvas, person: Person, width: int) -> None:
 
 
 def _add_skeleton(
-    strokes: Strokes, person: Person, pen: float, threshold: float, size: tuple[int, int]
+    bones: Strokes,
+    joints: Strokes,
+    person: Person,
+    pen: float,
+    threshold: float,
+    size: tuple[int, int],
 ) -> None:
     if person.keypoints is None or person.keypoint_scores is None:
         return
@@ -63,18 +72,26 @@ def _add_skeleton(
     seen = np.flatnonzero(near & (person.keypoint_scores >= threshold)).tolist()
     points = dict(zip(seen, person.keypoints[seen].tolist(), strict=True))
     # A small person gets a finer pen, or the skeleton would fill it.
-    pen = min(pen, max(1.0, 0.015 * float(person.box[3] - person.box[1])))
+    pen = min(1.25 * pen, max(1.2, 0.018 * float(person.box[3] - person.box[1])))
     skeleton = skeleton_of(len(person.keypoints))
     if skeleton is None:
         for point in points.values():
-            strokes.dot(point, pen, id_colour(person.id))
+            joints.dot(point, pen, id_colour(person.id))
         return
-    for bone in skeleton.bones:
-        if bone[0] in points and bone[1] in points:
-            colour = SIDE_COLOURS[skeleton.bone_side(bone)]
-            strokes.line(points[bone[0]], points[bone[1]], pen, colour)
+    bone_colours, joint_colours = _skeleton_colours(skeleton)
+    for (a, b), colour in zip(skeleton.bones, bone_colours, strict=True):
+        if a in points and b in points:
+            bones.line(points[a], points[b], pen, colour)
     for joint, point in points.items():
-        strokes.dot(point, 1.2 * pen, SIDE_COLOURS[skeleton.joint_side(joint)])
+        joints.dot(point, 1.15 * pen, joint_colours[joint])
+
+
+@lru_cache
+def _skeleton_colours(skeleton: Skeleton) -> tuple[list[Colour], list[Colour]]:
+    """The colours of the bones and of the joints."""
+    bones = [SIDE_COLOURS[skeleton.bone_side(bone)] for bone in skeleton.bones]
+    joints = [SIDE_COLOURS[skeleton.joint_side(joint)] for joint in range(len(skeleton.joints))]
+    return bones, joints
 
 
 def _draw_label(canvas: Canvas, person: Person, text: str, pen: float) -> None:

@@ -70,9 +70,11 @@ def _as_array(item: Any, where: str) -> np.ndarray[Any, np.dtype[Any]]:
     if not is_array(item):
         raise ValueError(f"{where}: found {type(item).__name__}, {_EXPECTED}")
     try:
-        # np.from_dlpack came with NumPy 1.23.
-        if hasattr(item, "__dlpack__") and hasattr(np, "from_dlpack"):
-            return np.from_dlpack(item)
+        if hasattr(item, "__dlpack__"):
+            # NumPy 1.22 has it under a private name.
+            take = vars(np).get("from_dlpack") or vars(np)["_from_dlpack"]
+            array: np.ndarray[Any, np.dtype[Any]] = take(item)
+            return array
         return np.asarray(item)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from edgert.errors import SourceError
+from edgert.io.arrays import DEFAULT_FPS
 from edgert.io.frame import Frame
 from edgert.io.media import Media
 from edgert.io.source import Source
+from edgert.io.timing import Clock
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -58,9 +60,9 @@ class LiveSource(Source):
         self._ends = ends
         self._failures = 0
         self._index = 0
-        self._last_s = 0.0
+        self._clock = Clock(1.0 / (self.fps or DEFAULT_FPS))
+        self._clock.restart(0.0)
         self._started_at: float | None = None
-        self._offset_s: float | None = None
         self.reconnects = 0
 
     def _frames(self) -> Iterator[Frame]:
@@ -86,40 +88,31 @@ class LiveSource(Source):
         image = self._media.image(frame)
         self.size = (image.shape[0], image.shape[1])
         self._failures = 0
-        self._last_s = self._time_s(frame)
-        self._index += 1
-        return Frame(image, self._index - 1, self._last_s, self.name)
-
-    def _time_s(self, frame: "VideoFrame") -> float:
-        now = time.monotonic()
         if self._started_at is None:
-            self._started_at = now
-        elapsed_s = now - self._started_at
-        stamp_s = self._media.stamp_s(frame)
-        if stamp_s is None:
-            return max(elapsed_s, self._last_s)
-        if self._offset_s is None:
-            self._offset_s = elapsed_s - stamp_s
-        return max(stamp_s + self._offset_s, self._last_s)
+            self._started_at = time.monotonic()
+        time_s = self._clock.time_s(self._media.stamp_s(frame))
+        self._index += 1
+        return Frame(image, self._index - 1, time_s, self.name)
 
     def _reconnect(self, reason: str) -> bool:
         """Waits and connects until it works; False if the source was closed meanwhile."""
         self.reconnects += 1
         # A connection that flaps for weeks must not fill the memory with warnings.
         if self.reconnects & (self.reconnects - 1) == 0:
-            count = f", for the {self.reconnects}th time" if self.reconnects > 1 else ""
+            count = f", loss number {self.reconnects}" if self.reconnects > 1 else ""
             self.warnings.append(
                 f"{self.name}: connection lost after frame {self._index - 1} at "
-                f"{self._last_s:.1f} s{count} ({reason}); connecting again"
+                f"{self._clock.last_s or 0.0:.1f} s{count} ({reason}); connecting again"
             )
-        self._offset_s = None
         while not self._closed.wait(min(_FIRST_WAIT_S * 2**self._failures, _LONGEST_WAIT_S)):
             self._failures = min(self._failures + 1, 10)
             try:
                 self._media = self._connect()
-                return True
             except SourceError:
                 continue
+            if self._started_at is not None:
+                self._clock.restart(time.monotonic() - self._started_at)
+            return True
         return False
 
     def _release(self) -> None:

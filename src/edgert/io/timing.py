@@ -20,6 +20,7 @@ class Clock:
         """
         self._step_s = step_s
         self._offset_s = 0.0
+        self._restart_s: float | None = None
         self.last_s: float | None = None
         """Time of the last frame in seconds; None before the first."""
 
@@ -32,7 +33,22 @@ class Clock:
         self.last_s = self._next_s(stamp_s)
         return self.last_s
 
+    def restart(self, at_s: float) -> None:
+        """Says that the next stamp comes from another clock.
+
+        Args:
+            at_s: What that stamp means, unless the last frame was later.
+        """
+        self._restart_s = at_s
+
     def _next_s(self, stamp_s: float | None) -> float:
+        if self._restart_s is not None:
+            start_s = self._restart_s
+            if self.last_s is not None:
+                start_s = max(start_s, self.last_s + self._step_s)
+            self._restart_s = None
+            self._offset_s = start_s - (stamp_s or 0.0)
+            return start_s
         if self.last_s is None:
             return stamp_s or 0.0
         if stamp_s is None:

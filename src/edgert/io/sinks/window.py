@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from typing import Any, Protocol
-
 import numpy as np
 import numpy.typing as npt
 
@@ -16,8 +11,6 @@ from edgert.result import Result
 
 __all__ = ["Window", "WindowClosed"]
 
-_ESCAPE = 27
-
 
 class WindowClosed(Exception):  # noqa: N818 (a wish, not an error)
     """The user closed the window, or pressed q or Escape in it."""
@@ -26,18 +19,17 @@ class WindowClosed(Exception):  # noqa: N818 (a wish, not an error)
 class Window(Sink):
     """Shows the frames with the people drawn in.
 
-    Uses OpenCV's window if an OpenCV with windows is installed, else Tk. To be made, written and
-    closed in one thread.
+    A window of Tk, which comes with Python. To be made, written and closed in one thread.
 
     Args:
         title: Title of the window.
 
     Raises:
-        SinkError: There is no screen, or neither OpenCV's windows nor Tk are installed.
+        SinkError: There is no screen that answers, or Python has no Tk.
     """
 
     def __init__(self, title: str = "edgert") -> None:
-        self._view: _View | None = _open_view(title)
+        self._view: _TkView | None = _open_view(title)
 
     def write(self, result: Result, image: npt.NDArray[np.uint8] | None) -> None:
         """Shows a frame.
@@ -59,62 +51,25 @@ class Window(Sink):
             self._view = None
 
 
-class _View(Protocol):
-    def show(self, image: npt.NDArray[np.uint8]) -> bool:
-        """Shows a BGR image; False once the user has closed the window."""
-
-    def close(self) -> None: ...
-
-
-def _open_view(title: str) -> _View:
-    # Looked at first: OpenCV built with Qt ends the process where there is no screen.
-    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if sys.platform == "linux" and not screen:
+def _open_view(title: str) -> _TkView:
+    # Not cv2.imshow: OpenCV's Qt window hangs when PyAV is loaded (opencv-python 4.10 with av 12).
+    try:
+        import tkinter
+    except ImportError as error:
         raise SinkError(
-            "window: cannot open it: there is no screen (DISPLAY and WAYLAND_DISPLAY are not set); "
+            f"window: cannot open it: this Python has no Tk ({error}); "
+            "install it with: sudo apt install python3-tk"
+        ) from error
+    try:
+        return _TkView(title)
+    except (ImportError, tkinter.TclError) as error:
+        raise SinkError(
+            f"window: cannot open it: {error}; "
             "run it on a desktop, use 'ssh -X', or write a video instead"
-        )
-    reasons = []
-    for view in (_OpenCvView, _TkView):
-        try:
-            return view(title)
-        except Exception as error:  # cv2.error and TclError have no common base but this
-            reasons.append(f"{view.needs}: {str(error).strip().splitlines()[-1]}")
-    raise SinkError(
-        f"window: cannot open it: {'; '.join(reasons)}; install one of them: "
-        "pip install opencv-python, or your system's package of tkinter (python3-tk)"
-    )
-
-
-class _OpenCvView:
-    needs = "OpenCV with windows"
-
-    def __init__(self, title: str) -> None:
-        import cv2
-
-        self._cv2: Any = cv2
-        self._title = title
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-        self._sized = False
-
-    def show(self, image: npt.NDArray[np.uint8]) -> bool:
-        if not self._sized:
-            self._cv2.resizeWindow(self._title, image.shape[1], image.shape[0])
-            self._sized = True
-        self._cv2.imshow(self._title, image)
-        key = self._cv2.waitKey(1) & 0xFF
-        visible = self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1
-        return visible and key not in (_ESCAPE, ord("q"))
-
-    def close(self) -> None:
-        # The user may have closed it already.
-        with contextlib.suppress(self._cv2.error):
-            self._cv2.destroyWindow(self._title)
+        ) from error
 
 
 class _TkView:
-    needs = "tkinter"
-
     def __init__(self, title: str) -> None:
         import tkinter
 
