@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import edgert
+
 from timing import add_report_option, describe, environment, write_report
 
 WARM_FRAMES = 200

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 import edgert
+
 from baseline.pipeline import BaselinePipeline
 from timing import add_report_option, describe, environment, write_report
 

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 
 import edgert
+from edgert import ops
+
 from baseline.detect import decode_yolo
 from baseline.pose import decode_heatmaps
 from baseline.preprocess import MEAN, STD, crop_people, letterbox
-from edgert import ops
 from timing import add_report_option, describe, environment, interleaved, markdown, write_report
 
 

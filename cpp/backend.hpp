@@ -24,8 +24,9 @@ class Backend {
   virtual void decode_boxes(const TensorView& output, int classes, const BoxFilter& filter,
                             const Affine& to_frame, Detections& detections) = 0;
 
-  // Decodes the first to_frame.size() items of (N, joints, h, w); `offsets` is null or (N, 2 * joints, h, w).
-  // Writes keypoints (people, joints, 2) and scores (people, joints); returns the heatmaps dropped.
+  // Decodes the first to_frame.size() items of (N, joints, h, w); `offsets` is null or (N, 2 *
+  // joints, h, w). Writes keypoints (people, joints, 2) and scores (people, joints); returns the
+  // heatmaps dropped.
   virtual std::size_t decode_heatmaps(const TensorView& heatmaps, const TensorView* offsets,
                                       const HeatmapLayout& layout, std::span<const Affine> to_frame,
                                       float* keypoints, float* scores) = 0;

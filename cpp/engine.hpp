@@ -1,5 +1,5 @@
-// A network bound to fixed memory: a stage fills the input, run() fills the outputs. What runs it (ONNX
-// Runtime, TensorRT) is not known here.
+// A network bound to fixed memory: a stage fills the input, run() fills the outputs. What runs it
+// (ONNX Runtime, TensorRT) is not known here.
 #pragma once
 
 #include <cstddef>

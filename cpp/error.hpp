@@ -1,5 +1,5 @@
-// The exceptions of the native core. The text names the thing, what was found, what was expected and
-// the fix; bindings/ turns the type into the Python exception of the same name.
+// The exceptions of the native core. The text names the thing, what was found, what was expected
+// and the fix; bindings/ turns the type into the Python exception of the same name.
 #pragma once
 
 #include <stdexcept>

@@ -26,8 +26,8 @@ int default_threads() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-// One loop at a time. A second caller finds the pool taken and runs its loop alone: with a handful of cores
-// that is as fast as waiting, and it cannot deadlock.
+// One loop at a time. A second caller finds the pool taken and runs its loop alone: with a handful
+// of cores that is as fast as waiting, and it cannot deadlock.
 class Pool {
  public:
   explicit Pool(int threads) { start(threads); }
@@ -71,7 +71,8 @@ class Pool {
   void start(int threads) {
     stopping_ = false;
     const std::uint64_t generation = generation_;
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, generation] { work(generation); });
+    for (int i = 1; i < threads; ++i)
+      workers_.emplace_back([this, generation] { work(generation); });
   }
 
   void stop() {
@@ -115,8 +116,8 @@ class Pool {
   bool stopping_ = false;
 };
 
-// Never destroyed: a worker may still be asleep in it when the process ends. A forked child starts its own,
-// since threads do not survive fork().
+// Never destroyed: a worker may still be asleep in it when the process ends. A forked child starts
+// its own, since threads do not survive fork().
 Pool*& pool_slot() {
   static Pool* pool = [] {
     pthread_atfork(nullptr, nullptr, [] { pool_slot() = new Pool(default_threads()); });
@@ -127,7 +128,9 @@ Pool*& pool_slot() {
 
 }  // namespace
 
-int num_threads() { return pool_slot()->threads(); }
+int num_threads() {
+  return pool_slot()->threads();
+}
 
 void set_num_threads(int count) {
   require(count >= 1 && count <= kMaxThreads, "set_num_threads: expected a count from 1 to 1024");

@@ -37,16 +37,16 @@ Pipeline::~Pipeline() {
   if (pose_thread_.joinable()) pose_thread_.join();
 }
 
-// ---- one frame ----------------------------------------------------------------------------------------------
+// ---- one frame
+// ----------------------------------------------------------------------------------------------
 
 void Pipeline::detect(Lane& lane) {
   const Engine& engine = *detector_.engine;
   const auto height = static_cast<int>(engine.input().shape[2]);
   const auto width = static_cast<int>(engine.input().shape[3]);
   const Placement view = letterbox(lane.frame.width, lane.frame.height, width, height);
-  timed(times_, Stage::kPreprocess, [&] {
-    backend_->warp(lane.frame, {&view, 1}, detector_.normalization, engine.input());
-  });
+  timed(times_, Stage::kPreprocess,
+        [&] { backend_->warp(lane.frame, {&view, 1}, detector_.normalization, engine.input()); });
   timed(times_, Stage::kDetect, [&] { detector_.engine->run(1); });
   timed(times_, Stage::kBoxes, [&] {
     backend_->decode_boxes(engine.outputs()[0], detector_.classes, detector_.filter, view.to_frame,
@@ -119,7 +119,8 @@ track::ByteTrack& Pipeline::tracker_of(int stream) {
   return *more_trackers_[static_cast<std::size_t>(stream) - 1];
 }
 
-// ---- many frames --------------------------------------------------------------------------------------------
+// ---- many frames
+// --------------------------------------------------------------------------------------------
 
 bool Pipeline::wait_for_lane(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);

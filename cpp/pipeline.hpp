@@ -1,6 +1,6 @@
-// Frames in, people with skeletons out. A frame passes two legs: detection (letterbox, network, boxes,
-// tracker) on the thread that submits it, and pose (crops, network, keypoints) on a thread of the pipeline's
-// own. So frame i + 1 is detected and tracked while frame i gets its poses.
+// Frames in, people with skeletons out. A frame passes two legs: detection (letterbox, network,
+// boxes, tracker) on the thread that submits it, and pose (crops, network, keypoints) on a thread
+// of the pipeline's own. So frame i + 1 is detected and tracked while frame i gets its poses.
 #pragma once
 
 #include <chrono>
@@ -36,7 +36,8 @@ struct PoseLeg {
 };
 
 struct TrackerLeg {
-  std::shared_ptr<track::ByteTrack> tracker;  // of the first source; the others get their own with its options
+  std::shared_ptr<track::ByteTrack>
+      tracker;  // of the first source; the others get their own with its options
   bool untracked = false;
 };
 
@@ -62,14 +63,15 @@ class Pipeline {
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
-  // Waits for a free lane; false if none was within `timeout`. A frame begun in it is to be submitted.
+  // Waits for a free lane; false if none was within `timeout`. A frame begun in it is to be
+  // submitted.
   bool wait_for_lane(std::chrono::milliseconds timeout);
-  // Detects and tracks, and leaves the rest to the pose leg. The pixels stay the caller's and must live until
-  // the frame is collected. What fails is kept and thrown when the frame is collected.
+  // Detects and tracks, and leaves the rest to the pose leg. The pixels stay the caller's and must
+  // live until the frame is collected. What fails is kept and thrown when the frame is collected.
   void submit(const FrameView& frame, int stream, double time_s);
 
-  // The oldest frame once it is done, null if it was not within `timeout`; then release() it. Frames come out
-  // in the order in which they were submitted.
+  // The oldest frame once it is done, null if it was not within `timeout`; then release() it.
+  // Frames come out in the order in which they were submitted.
   Lane* wait_for_result(std::chrono::milliseconds timeout);
   void release();
 
@@ -92,8 +94,9 @@ class Pipeline {
   TrackerLeg tracker_;
   PoseLeg pose_;
 
-  std::vector<std::unique_ptr<track::ByteTrack>> more_trackers_;  // of the second source and later ones
-  std::vector<Placement> placements_;                      // of the crops of one pose batch
+  std::vector<std::unique_ptr<track::ByteTrack>>
+      more_trackers_;                  // of the second source and later ones
+  std::vector<Placement> placements_;  // of the crops of one pose batch
   std::vector<Affine> to_frame_;
   StageTimes times_;
 

@@ -1,5 +1,6 @@
 // EDGERT_MULTIVERSION before a function: GCC compiles it once per x86-64 level and the loader picks
-// the one for this machine (not under sanitizers, which start later than the loader). With -ffp-contract=off every level gives the same bits.
+// the one for this machine (not under sanitizers, which start later than the loader). With
+// -ffp-contract=off every level gives the same bits.
 #pragma once
 
 #include <cstddef>  // defines __GLIBC__ where there is one: only its loader resolves such functions

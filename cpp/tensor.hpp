@@ -9,7 +9,9 @@ namespace edgert {
 
 enum class DType { kFloat32, kFloat16 };
 
-inline std::size_t size_bytes(DType dtype) { return dtype == DType::kFloat32 ? 4 : 2; }
+inline std::size_t size_bytes(DType dtype) {
+  return dtype == DType::kFloat32 ? 4 : 2;
+}
 
 // Contiguous, outermost dimension first; dimensions past `rank` are 1.
 struct TensorView {

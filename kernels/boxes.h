@@ -14,7 +14,9 @@ EDGERT_HD Box box_from_center(float cx, float cy, float width, float height) {
   return {cx - half_width, cy - half_height, cx + half_width, cy + half_height};
 }
 
-EDGERT_HD float area(Box box) { return (box.x2 - box.x1) * (box.y2 - box.y1); }
+EDGERT_HD float area(Box box) {
+  return (box.x2 - box.x1) * (box.y2 - box.y1);
+}
 
 // Intersection over union; 0 where the union is empty.
 EDGERT_HD float iou(Box a, float area_a, Box b, float area_b) {

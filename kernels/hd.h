@@ -1,4 +1,5 @@
-// What host and device compilers need to read the same text. Includes nothing: NVRTC has no headers.
+// What host and device compilers need to read the same text. Includes nothing: NVRTC has no
+// headers.
 #pragma once
 
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)

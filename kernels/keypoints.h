@@ -37,12 +37,13 @@ EDGERT_HD Peak refine_quarter(const float* map, int width, int height, int x, in
   return peak;
 }
 
-// `log_map` holds the 5 x 5 logarithms around the peak, row by row. The step is -H^-1 g with central
-// differences; none where the Hessian is singular.
+// `log_map` holds the 5 x 5 logarithms around the peak, row by row. The step is -H^-1 g with
+// central differences; none where the Hessian is singular.
 EDGERT_HD Peak dark_step(const float* log_map, int x, int y) {
   const float* c = log_map + 12;
   const float dx = 0.5f * (c[1] - c[-1]), dy = 0.5f * (c[5] - c[-5]);
-  const float dxx = 0.25f * (c[2] - 2.0f * c[0] + c[-2]), dyy = 0.25f * (c[10] - 2.0f * c[0] + c[-10]);
+  const float dxx = 0.25f * (c[2] - 2.0f * c[0] + c[-2]),
+              dyy = 0.25f * (c[10] - 2.0f * c[0] + c[-10]);
   const float dxy = 0.25f * (c[6] - c[-4] - c[4] + c[-6]);
   const float determinant = dxx * dyy - dxy * dxy;
   Peak peak{static_cast<float>(x), static_cast<float>(y)};

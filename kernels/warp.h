@@ -1,8 +1,8 @@
 // One output pixel of a warp: letterbox of a frame and crop of a person are the same operation, an
 // axis-aligned affine map sampled bilinearly, normalised and stored planar.
 //
-// Pixel centres are at +0.5 on both sides. The two rows are blended first, then the two columns; the CPU
-// blends whole rows in that order, so both give the same bits.
+// Pixel centres are at +0.5 on both sides. The two rows are blended first, then the two columns;
+// the CPU blends whole rows in that order, so both give the same bits.
 #pragma once
 
 #include "hd.h"
@@ -23,7 +23,8 @@ enum class Border {
 // One region of a source image shown in a network input.
 struct Warp {
   AxisMap x, y;
-  int left, top, width, height;  // the output pixels that show the source; the others take the fill value
+  int left, top, width,
+      height;  // the output pixels that show the source; the others take the fill value
   Border border;
 };
 
@@ -34,8 +35,8 @@ struct Normalization {
   float fill[3];  // of the pixels outside Warp's rectangle, already normalised
 };
 
-// Two neighbouring source positions and how much of the second: (1 - weight) * [low] + weight * [low + 1].
-// Positions -1 and `size` stand for the border.
+// Two neighbouring source positions and how much of the second: (1 - weight) * [low] + weight *
+// [low + 1]. Positions -1 and `size` stand for the border.
 struct Tap {
   int low;
   float weight;
@@ -51,7 +52,9 @@ EDGERT_HD Tap axis_tap(AxisMap map, int output, int size, Border border) {
   return {low, position - static_cast<float>(low)};
 }
 
-EDGERT_HD float lerp(float a, float b, float weight) { return a + weight * (b - a); }
+EDGERT_HD float lerp(float a, float b, float weight) {
+  return a + weight * (b - a);
+}
 
 // `at(x, y)` gives the source value of one channel, border included.
 template <typename At>

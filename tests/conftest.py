@@ -1,4 +1,4 @@
-"""What several test files need: real models and data where they are, and small models made on the spot."""
+"""What several test files need: real models and data where they are, and small models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 
 import models
 
-ASSETS = Path(os.environ.get("EDGERT_ASSETS", Path(__file__).parent.parent.parent / "shared" / "assets"))
+ASSETS = Path(
+    os.environ.get("EDGERT_ASSETS", Path(__file__).parent.parent.parent / "shared" / "assets")
+)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Small ONNX models whose answers can be worked out by hand.
 
-They see brightness: the detector gives one anchor a cell of 8 x 8 network pixels, scored by the cell's mean
-brightness; the pose network's heatmaps are the crop's brightness at a quarter of its size.
+They see brightness: the detector gives one anchor a cell of 8 x 8 network pixels, scored by the
+cell's mean brightness; the pose network's heatmaps are the crop's brightness at a quarter of its
+size.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ class _Graph:
 
     def constant(self, values, dtype=None) -> str:
         name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype or self.dtype), name))
+        self.constants.append(
+            numpy_helper.from_array(np.asarray(values, dtype or self.dtype), name)
+        )
         return name
 
     def add(self, kind: str, *inputs: str, to: str | None = None, **attributes) -> str:
@@ -62,7 +65,7 @@ def detector(
     poison=None,
     metadata=(),
 ) -> None:
-    """Class 0 where it is bright, class 1 at half the score. `poison` goes into anchor 0's first value."""
+    """Class 0 where it is bright, class 1 at half the score. `poison`: anchor 0's first value."""
     graph = _Graph(dtype)
     rows, columns = size[0] // CELL, size[1] // CELL
     anchors = rows * columns
@@ -81,7 +84,9 @@ def detector(
     parts = [graph.add("Add", none, graph.constant(boxes[None])), scores]
     if joints:
         # Each joint a little further down from the anchor's centre, all seen with score 0.5.
-        points = np.concatenate([[boxes[0], boxes[1] + k, np.full(anchors, 0.5)] for k in range(joints)])
+        points = np.concatenate(
+            [[boxes[0], boxes[1] + k, np.full(anchors, 0.5)] for k in range(joints)]
+        )
         parts.append(graph.add("Add", none, graph.constant(points[None])))
     graph.add("Concat", *parts, axis=1, to="output0")
     notes = dict(metadata)
@@ -103,7 +108,7 @@ def pose(
     poison=None,
     metadata=(),
 ) -> None:
-    """`offsets`: (dx, dy) in cells of every joint, as a second output. `poison`: added to joint 0."""
+    """`offsets`: (dx, dy) of every joint, as a second output. `poison`: added to joint 0."""
     graph = _Graph(dtype)
     height, width = size[0] // STRIDE, size[1] // STRIDE
     bright = graph.brightness(joints, STRIDE)

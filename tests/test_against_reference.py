@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import edgert
+
 from reference import ReferencePipeline
 from reference.compare import Agreement
 from reference.media import assets, images, video_frames

@@ -7,10 +7,11 @@ import av
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media_files import cut, damage_packet, make_video, number_in
 
 from edgert.io import open_source
 from edgert.io.timing import Clock
+
+from media_files import cut, damage_packet, make_video, number_in
 
 CONTAINERS = [
     ("mpeg4", "v.mp4", {"movflags": "faststart"}),

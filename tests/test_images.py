@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media_files import cut, make_folder, make_video, number_in, picture
 from PIL import Image
 
 from edgert.errors import SourceError
 from edgert.io import open_source
 from edgert.io.images import natural_key
 from edgert.io.picture import read_image
+
+from media_files import cut, make_folder, make_video, number_in, picture
 
 ASSETS = Path(os.environ.get("EDGERT_ASSETS", Path(__file__).parents[2] / "shared" / "assets"))
 needs_assets = pytest.mark.skipif(not ASSETS.is_dir(), reason="EDGERT_ASSETS is not there")

@@ -40,7 +40,9 @@ def test_shared_arithmetic_includes_only_the_host_device_header(path: Path) -> N
 )
 def test_stages_and_tracker_know_no_device_and_no_python(path: Path) -> None:
     for included in includes(path):
-        assert not re.match(r"cpu/|cuda|backend|bindings/|pybind11|Python\.h|engine", included), included
+        assert not re.match(r"cpu/|cuda|backend|bindings/|pybind11|Python\.h|engine", included), (
+            included
+        )
 
 
 def test_one_file_says_dlopen() -> None:
@@ -76,7 +78,7 @@ def test_the_pipeline_asks_no_device_what_it_is() -> None:
 
 
 def test_python_side_has_no_pixel_loops() -> None:
-    """Arithmetic on pixels and boxes is native; what is left for cv2 is a window to show frames in."""
+    """Arithmetic on pixels is native; what is left for cv2 is a window to show frames in."""
     statement = re.compile(r"^\s*(import|from)\s+cv2\b", re.MULTILINE)
     users = [p for p in files(PYTHON, ".py") if statement.search(p.read_text())]
     assert relative(users) <= {"src/edgert/io/sinks/window.py"}
@@ -85,7 +87,7 @@ def test_python_side_has_no_pixel_loops() -> None:
 IMPORT_PROBE = """
 import sys, json
 import edgert
-heavy = ["onnxruntime", "av", "cv2", "PIL", "rich", "tensorrt", "tensorrt_rtx", "torch", "pycocotools", "cuda"]
+heavy = "onnxruntime av cv2 PIL rich tensorrt tensorrt_rtx torch pycocotools cuda".split()
 print(json.dumps([name for name in heavy if name in sys.modules]))
 """
 
@@ -106,6 +108,8 @@ def test_import_maps_no_driver() -> None:
     assert not re.search(r"libcuda|libnvinfer|libonnxruntime|libav", maps)
 
 
-@pytest.mark.parametrize("path", files(CPP, ".hpp", ".cpp") + files(PYTHON, ".py"), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", files(CPP, ".hpp", ".cpp") + files(PYTHON, ".py"), ids=lambda p: p.name
+)
 def test_files_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 350, "would a newcomer find the room?"

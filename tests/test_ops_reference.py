@@ -10,6 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from edgert import ops
+
 from reference import IMAGENET_MEAN, IMAGENET_STD
 from reference import crop_people as reference_crop
 from reference import decode_heatmaps as reference_heatmaps

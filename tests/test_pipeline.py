@@ -147,12 +147,11 @@ def test_an_error_of_the_source_comes_after_the_frames_before_it(detector):
         yield from moving_people(7)
         raise OSError("the cable is out")
 
-    seen = 0
     pipe = edgert.Pipeline(detector)
+    results = pipe.run(frames())
+    assert [next(results).frame_index for _ in range(7)] == list(range(7))
     with pytest.raises(OSError, match="the cable is out"):
-        for _ in pipe.run(frames()):
-            seen += 1
-    assert seen == 7
+        next(results)
     assert pipe.stats()["frames"] == 7
 
 
@@ -195,13 +194,16 @@ def test_layouts_in_memory_do_not_matter(detector, pose, picture):
     assert equal(pipe(memoryview(picture)), expected)
 
 
-# ---- models -----------------------------------------------------------------------------------------------
+# ---- models
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [{"batch": 1}, {"batch": 4}, {"opset": 8}, {"opset": 21}])
 def test_models_of_every_make_give_the_same(model, picture, options):
     expected = edgert.Pipeline(model("detector"), model("pose"), tracker=None)(picture)
-    result = edgert.Pipeline(model("detector", **options), model("pose", **options), tracker=None)(picture)
+    result = edgert.Pipeline(model("detector", **options), model("pose", **options), tracker=None)(
+        picture
+    )
     assert equal(result, expected)
 
 
@@ -210,7 +212,9 @@ def test_half_precision_models(model):
     picture[8:16, 8:16], picture[24:32, 40:48], picture[48:56, 16:24] = 255, 200, 150
     expected = edgert.Pipeline(model("detector"), model("pose"), tracker=None)(picture)
     half = {"dtype": np.float16}
-    result = edgert.Pipeline(model("detector", **half), model("pose", **half), tracker=None)(picture)
+    result = edgert.Pipeline(model("detector", **half), model("pose", **half), tracker=None)(
+        picture
+    )
     assert len(result) == 3
     np.testing.assert_allclose(result.scores, expected.scores, atol=2e-3)
     np.testing.assert_allclose(result.boxes, expected.boxes, atol=0.1)
@@ -347,7 +351,8 @@ def test_heatmaps_that_are_not_finite_score_nothing(model, picture):
     assert pipe.stats()["dropped_heatmaps"] == len(result)
 
 
-# ---- tracker ----------------------------------------------------------------------------------------------
+# ---- tracker
+# ----------------------------------------------------------------------------------------------
 
 
 def test_untracked_adds_strong_detections_with_id_minus_one(detector):
@@ -381,7 +386,8 @@ def test_reset_starts_ids_anew(detector):
     assert pipe.stats()["frames"] == 1
 
 
-# ---- life -------------------------------------------------------------------------------------------------
+# ---- life
+# -------------------------------------------------------------------------------------------------
 
 
 def test_stats(detector, pose):

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_files import cut, make_folder, make_video, number_in, picture
 from PIL import Image
 
 from edgert.errors import SourceError
 from edgert.io import Source, open_source
+
+from media_files import cut, make_folder, make_video, number_in, picture
 
 
 def test_arrays_are_passed_on_without_a_copy() -> None:

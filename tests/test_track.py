@@ -4,11 +4,13 @@ import threading
 
 import numpy as np
 import pytest
-from bytetrack_oracle import Oracle, assign, iou_matrix
-from edgert._core import ByteTrack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+
+from edgert._core import ByteTrack
+
+from bytetrack_oracle import Oracle, assign, iou_matrix
 
 FIXED = settings(derandomize=True, deadline=None, max_examples=60)
 

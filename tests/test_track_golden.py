@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from edgert._core import ByteTrack
 
 HERE = Path(__file__).parent

@@ -8,10 +8,11 @@ import av
 import cv2
 import numpy as np
 import pytest
-from media_files import ONE, cut, make_video, number_in, picture
 
 from edgert.errors import SourceError
 from edgert.io import open_source
+
+from media_files import ONE, cut, make_video, number_in, picture
 
 ASSETS = Path(os.environ.get("EDGERT_ASSETS", Path(__file__).parents[2] / "shared" / "assets"))
 needs_assets = pytest.mark.skipif(not ASSETS.is_dir(), reason="EDGERT_ASSETS is not there")

@@ -1,5 +1,5 @@
-// NumPy arrays -> views. The Python side has checked what it was given and says so in its own words; these
-// checks keep a mistake there from becoming a wild pointer.
+// NumPy arrays -> views. The Python side has checked what it was given and says so in its own
+// words; these checks keep a mistake there from becoming a wild pointer.
 #include <limits>
 #include <string>
 
@@ -23,17 +23,20 @@ FrameView frame_view(const py::array& image) {
 }
 
 TensorView tensor_view(const py::array& array, const char* what) {
-  const bool is_float = array.dtype().kind() == 'f' && (array.itemsize() == 4 || array.itemsize() == 2);
+  const bool is_float =
+      array.dtype().kind() == 'f' && (array.itemsize() == 4 || array.itemsize() == 2);
   if (!is_float || array.ndim() < 1 || array.ndim() > 4 ||
       (array.flags() & py::array::c_style) == 0) {
-    throw InvalidArgument(std::string(what) +
-                          ": expected a C-contiguous float32 or float16 array of up to 4 dimensions");
+    throw InvalidArgument(
+        std::string(what) +
+        ": expected a C-contiguous float32 or float16 array of up to 4 dimensions");
   }
   TensorView view;
   view.data = const_cast<void*>(array.data());
   view.dtype = array.itemsize() == 4 ? DType::kFloat32 : DType::kFloat16;
   view.rank = static_cast<int>(array.ndim());
-  for (py::ssize_t i = 0; i < array.ndim(); ++i) view.shape[static_cast<std::size_t>(i)] = array.shape(i);
+  for (py::ssize_t i = 0; i < array.ndim(); ++i)
+    view.shape[static_cast<std::size_t>(i)] = array.shape(i);
   return view;
 }
 

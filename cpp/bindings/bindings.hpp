@@ -34,7 +34,8 @@ std::shared_ptr<track::ByteTrack> share_tracker(const py::object& tracker);
 template <typename T>
 py::array to_array(const void* data, std::vector<py::ssize_t> shape) {
   py::array_t<T> array(std::move(shape));
-  if (array.size() > 0) std::memcpy(array.mutable_data(), data, static_cast<std::size_t>(array.nbytes()));
+  if (array.size() > 0)
+    std::memcpy(array.mutable_data(), data, static_cast<std::size_t>(array.nbytes()));
   return array;
 }
 

@@ -27,8 +27,9 @@ Affine read_matrix(const double* matrix) {
 
 TensorView image_tensor(const py::array& array, std::size_t items) {
   const TensorView view = tensor_view(array, "out");
-  require(view.rank == 4 && view.shape[1] == 3 && view.shape[0] == static_cast<std::int64_t>(items) &&
-              view.shape[2] > 0 && view.shape[3] > 0 && array.writeable(),
+  require(view.rank == 4 && view.shape[1] == 3 &&
+              view.shape[0] == static_cast<std::int64_t>(items) && view.shape[2] > 0 &&
+              view.shape[3] > 0 && array.writeable(),
           "out: expected a writeable (N, 3, H, W) array, N the number of regions");
   return view;
 }
@@ -36,8 +37,9 @@ TensorView image_tensor(const py::array& array, std::size_t items) {
 py::array letterbox_into(const py::array& image, const py::array& out, float pad_value) {
   const FrameView frame = frame_view(image);
   const TensorView output = image_tensor(out, 1);
-  const Placement placement = letterbox(frame.width, frame.height, static_cast<int>(output.shape[3]),
-                                        static_cast<int>(output.shape[2]));
+  const Placement placement =
+      letterbox(frame.width, frame.height, static_cast<int>(output.shape[3]),
+                static_cast<int>(output.shape[2]));
   const Normalization normalization = normalize({0, 0, 0}, {1, 1, 1}, pad_value);
   {
     py::gil_scoped_release release;
@@ -98,8 +100,8 @@ py::tuple decode_yolo(const py::array& output, const Doubles& to_frame, int clas
                         found.dropped_rows);
 }
 
-py::tuple decode_heatmaps(const py::array& heatmaps, const py::object& offsets, const Doubles& to_frame,
-                          const HeatmapLayout& layout) {
+py::tuple decode_heatmaps(const py::array& heatmaps, const py::object& offsets,
+                          const Doubles& to_frame, const HeatmapLayout& layout) {
   const TensorView maps = tensor_view(heatmaps, "heatmaps");
   require(maps.rank == 4 && maps.shape[1] > 0 && maps.shape[2] > 0 && maps.shape[3] > 0,
           "heatmaps: expected (N, K, h, w)");
@@ -124,8 +126,8 @@ py::tuple decode_heatmaps(const py::array& heatmaps, const py::object& offsets, 
     float* points = keypoints.mutable_data();
     float* confidences = scores.mutable_data();
     py::gil_scoped_release release;
-    dropped = backend().decode_heatmaps(maps, offsets.is_none() ? nullptr : &vectors, layout, affines,
-                                        points, confidences);
+    dropped = backend().decode_heatmaps(maps, offsets.is_none() ? nullptr : &vectors, layout,
+                                        affines, points, confidences);
   }
   return py::make_tuple(keypoints, scores, dropped);
 }

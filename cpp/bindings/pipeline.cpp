@@ -57,8 +57,9 @@ std::unique_ptr<Engine> make_engine(const py::object& run, const py::array& inpu
 class PyPipeline {
  public:
   PyPipeline(DetectorLeg detector, PoseLeg pose, TrackerLeg tracker, int lanes)
-      : pipeline_(std::make_unique<Pipeline>(std::make_unique<cpu::CpuBackend>(), std::move(detector),
-                                             std::move(pose), std::move(tracker), lanes)) {}
+      : pipeline_(std::make_unique<Pipeline>(std::make_unique<cpu::CpuBackend>(),
+                                             std::move(detector), std::move(pose),
+                                             std::move(tracker), lanes)) {}
   ~PyPipeline() { close(); }
 
   // Waits for a free lane; False if `stop` was called meanwhile.
@@ -172,8 +173,8 @@ class PyPipeline {
     return py::make_tuple(tag, to_array<float>(people.boxes.data(), {count, 4}),
                           to_array<float>(people.scores.data(), {count}),
                           to_array<std::int32_t>(people.class_ids.data(), {count}),
-                          to_array<std::int64_t>(people.ids.data(), {count}), keypoints, keypoint_scores,
-                          lane.detections.dropped_rows, lane.dropped_heatmaps);
+                          to_array<std::int64_t>(people.ids.data(), {count}), keypoints,
+                          keypoint_scores, lane.detections.dropped_rows, lane.dropped_heatmaps);
   }
 
   std::unique_ptr<Pipeline> pipeline_;

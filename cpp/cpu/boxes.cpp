@@ -107,7 +107,8 @@ void BoxDecoder::select(const YoloHead& head, const BoxFilter& filter, std::size
     const bool wanted = filter.wanted_classes.empty() ||
                         filter.wanted_classes[static_cast<std::size_t>(class_id)] != 0;
     const bool has_area = head.row(2)[i] > 0.0f && head.row(3)[i] > 0.0f;
-    if (wanted && has_area) candidates_.push_back({best[i], static_cast<std::int32_t>(i), class_id});
+    if (wanted && has_area)
+      candidates_.push_back({best[i], static_cast<std::int32_t>(i), class_id});
   }
 }
 

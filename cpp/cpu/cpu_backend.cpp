@@ -12,7 +12,8 @@ namespace edgert::cpu {
 namespace {
 
 EDGERT_MULTIVERSION
-void widen_all(const std::uint16_t* __restrict halves, std::size_t count, float* __restrict output) {
+void widen_all(const std::uint16_t* __restrict halves, std::size_t count,
+               float* __restrict output) {
   for (std::size_t i = 0; i < count; ++i) output[i] = from_half(halves[i]);
 }
 

@@ -8,7 +8,8 @@
 
 namespace edgert::cpu {
 
-// decode_boxes() belongs to one thread, decode_heatmaps() to one thread: the two legs of a pipeline.
+// decode_boxes() belongs to one thread, decode_heatmaps() to one thread: the two legs of a
+// pipeline.
 class CpuBackend final : public Backend {
  public:
   void warp(const FrameView& frame, std::span<const Placement> placements,

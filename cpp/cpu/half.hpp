@@ -13,7 +13,8 @@ inline std::uint16_t to_half(float value) {
   const std::uint32_t sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
   // Normal numbers: rebias the exponent, round at bit 13.
   const std::uint32_t normal = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
-  // Subnormal halves: adding 0.5 leaves the rounded mantissa in the low bits (one ulp of 0.5 is 2^-24).
+  // Subnormal halves: adding 0.5 leaves the rounded mantissa in the low bits (one ulp of 0.5 is
+  // 2^-24).
   const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
   const std::uint32_t subnormal = std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u;
   const std::uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;

@@ -12,8 +12,8 @@ namespace edgert::cpu {
 namespace {
 
 constexpr std::size_t kGrainMaps = 16;
-constexpr int kMaxBlur = 31;   // cells
-constexpr int kWindow = 5;     // cells around a peak that DARK looks at
+constexpr int kMaxBlur = 31;  // cells
+constexpr int kWindow = 5;    // cells around a peak that DARK looks at
 
 struct Maximum {
   float value;
@@ -72,12 +72,14 @@ struct Gaussian {
       exact[static_cast<std::size_t>(i)] = std::exp(-distance * distance / (2 * sigma * sigma));
       sum += exact[static_cast<std::size_t>(i)];
     }
-    for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<float>(exact[i] / sum);
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      weights[i] = static_cast<float>(exact[i] / sum);
   }
 };
 
-// The blurred map's 5 x 5 cells around (x, y); cells outside the map count as 0. The original rescales the
-// blurred map to the maximum before; a factor does not change the derivatives of the logarithm.
+// The blurred map's 5 x 5 cells around (x, y); cells outside the map count as 0. The original
+// rescales the blurred map to the maximum before; a factor does not change the derivatives of the
+// logarithm.
 void blur_window(const float* map, int width, int height, int x, int y, const Gaussian& gaussian,
                  float* window) {
   const int reach = gaussian.radius + kWindow / 2;
@@ -90,7 +92,8 @@ void blur_window(const float* map, int width, int height, int x, int y, const Ga
       for (int k = -gaussian.radius; k <= gaussian.radius; ++k) {
         const int source = x + column - kWindow / 2 + k;
         if (source < 0 || source >= width) continue;
-        blurred[column] += gaussian.weights[static_cast<std::size_t>(k + gaussian.radius)] * row[source];
+        blurred[column] +=
+            gaussian.weights[static_cast<std::size_t>(k + gaussian.radius)] * row[source];
       }
     }
     for (int line = 0; line < kWindow; ++line) {

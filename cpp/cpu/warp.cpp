@@ -21,7 +21,7 @@ using Float8 = float __attribute__((vector_size(32)));
 
 // Memory of one thread, kept from frame to frame.
 struct Scratch {
-  std::vector<float> row;              // two source rows blended, BGR interleaved, border pixels included
+  std::vector<float> row;  // two source rows blended, BGR interleaved, border pixels included
   std::vector<std::uint8_t> gathered;  // two source rows brought to packed BGR
   std::vector<std::uint8_t> black;     // a source row of zeros, never written
   std::vector<int> offsets;            // per output column: where its left tap begins in `row`
@@ -35,16 +35,16 @@ Scratch& scratch() {
 }
 
 EDGERT_MULTIVERSION
-void blend_rows(const std::uint8_t* __restrict upper, const std::uint8_t* __restrict lower, float weight,
-                int count, float* __restrict output) {
+void blend_rows(const std::uint8_t* __restrict upper, const std::uint8_t* __restrict lower,
+                float weight, int count, float* __restrict output) {
   for (int i = 0; i < count; ++i) {
     const float a = static_cast<float>(upper[i]);
     output[i] = lerp(a, static_cast<float>(lower[i]), weight);
   }
 }
 
-// Eight output columns a step: blend each pixel's two taps as a group of B, G, R and a fourth value that is
-// never used, then turn eight groups into three planes. `width` is a multiple of kLanes.
+// Eight output columns a step: blend each pixel's two taps as a group of B, G, R and a fourth value
+// that is never used, then turn eight groups into three planes. `width` is a multiple of kLanes.
 EDGERT_MULTIVERSION
 void blend_columns(const float* row, const int* offsets, const float* weights, int width,
                    const Normalization& n, float* __restrict red, float* __restrict green,
@@ -52,7 +52,8 @@ void blend_columns(const float* row, const int* offsets, const float* weights, i
   for (int x = 0; x < width; x += kLanes) {
     Float8 pixel[4];
     for (int i = 0; i < 4; ++i) {
-      // Pixels i and i + 4 share a vector, so that the transposition stays inside its 128-bit halves.
+      // Pixels i and i + 4 share a vector, so that the transposition stays inside its 128-bit
+      // halves.
       const float* first = row + offsets[x + i];
       const float* second = row + offsets[x + i + 4];
       Float4 left[2], right[2];
@@ -93,13 +94,16 @@ void store(const float* values, int count, std::uint16_t* output) {
   convert(values, count, output);
 }
 
-void fill(float value, int count, float* output) { std::fill_n(output, count, value); }
+void fill(float value, int count, float* output) {
+  std::fill_n(output, count, value);
+}
 
 void fill(float value, int count, std::uint16_t* output) {
   std::fill_n(output, count, to_half(value));
 }
 
-// Warps the rows of one placement that fall to one thread. `T` is float, or std::uint16_t for half bits.
+// Warps the rows of one placement that fall to one thread. `T` is float, or std::uint16_t for half
+// bits.
 template <typename T>
 class RowWarper {
  public:
@@ -130,7 +134,8 @@ class RowWarper {
   }
 
  private:
-  // The source columns [first_, last_] that the taps reach, border positions -1 and `width` included.
+  // The source columns [first_, last_] that the taps reach, border positions -1 and `width`
+  // included.
   void prepare_columns() {
     reserve(scratch_.offsets, static_cast<std::size_t>(steps_width_));
     reserve(scratch_.weights, static_cast<std::size_t>(steps_width_));
@@ -175,8 +180,8 @@ class RowWarper {
         red = row, green = row + plane_, blue = row + 2 * plane_;
       }
     }
-    blend_columns(scratch_.row.data(), scratch_.offsets.data(), scratch_.weights.data(), steps_width_,
-                  normalization_, red, green, blue);
+    blend_columns(scratch_.row.data(), scratch_.offsets.data(), scratch_.weights.data(),
+                  steps_width_, normalization_, red, green, blue);
     if (red == planes) {
       store(red, warp_.width, row);
       store(green, warp_.width, row + plane_);
@@ -219,15 +224,16 @@ void warp_as(const FrameView& frame, std::span<const Placement> placements,
   const int height = static_cast<int>(output.shape[2]), width = static_cast<int>(output.shape[3]);
   T* data = static_cast<T*>(output.data);
   const auto rows_per_item = static_cast<std::size_t>(height);
-  parallel_for(placements.size() * rows_per_item, kGrainRows, [&](std::size_t begin, std::size_t end) {
-    while (begin < end) {
-      const std::size_t item = begin / rows_per_item;
-      const std::size_t stop = std::min(end, (item + 1) * rows_per_item);
-      T* target = data + item * static_cast<std::size_t>(output.elements_per_item());
-      RowWarper<T> warper(frame, placements[item].warp, normalization, target, width, height);
-      for (; begin < stop; ++begin) warper.write(static_cast<int>(begin % rows_per_item));
-    }
-  });
+  parallel_for(
+      placements.size() * rows_per_item, kGrainRows, [&](std::size_t begin, std::size_t end) {
+        while (begin < end) {
+          const std::size_t item = begin / rows_per_item;
+          const std::size_t stop = std::min(end, (item + 1) * rows_per_item);
+          T* target = data + item * static_cast<std::size_t>(output.elements_per_item());
+          RowWarper<T> warper(frame, placements[item].warp, normalization, target, width, height);
+          for (; begin < stop; ++begin) warper.write(static_cast<int>(begin % rows_per_item));
+        }
+      });
 }
 
 }  // namespace

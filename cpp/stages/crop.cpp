@@ -17,7 +17,12 @@ Placement crop(Box box, int width, int height, double padding) {
   Placement placement{};
   placement.to_frame = {crop_width / width, center_x - crop_width / 2, crop_height / height,
                         center_y - crop_height / 2};
-  placement.warp = {placement.to_frame.x_axis(), placement.to_frame.y_axis(), 0, 0, width, height,
+  placement.warp = {placement.to_frame.x_axis(),
+                    placement.to_frame.y_axis(),
+                    0,
+                    0,
+                    width,
+                    height,
                     Border::kBlack};
   return placement;
 }

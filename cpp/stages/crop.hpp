@@ -6,8 +6,8 @@
 
 namespace edgert {
 
-// The box, its shorter side grown to the network's aspect and both sides scaled by `padding` around the
-// centre, fills the whole input. Box in frame pixels, width and height in network pixels.
+// The box, its shorter side grown to the network's aspect and both sides scaled by `padding` around
+// the centre, fills the whole input. Box in frame pixels, width and height in network pixels.
 Placement crop(Box box, int width, int height, double padding);
 
 }  // namespace edgert

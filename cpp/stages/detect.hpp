@@ -11,8 +11,8 @@
 
 namespace edgert {
 
-// The YOLOv8 head: (4 + classes + 3 * joints, anchors), rows of anchors. Box rows are centre x, centre y,
-// width, height in network pixels; joint rows are x, y in network pixels and a score.
+// The YOLOv8 head: (4 + classes + 3 * joints, anchors), rows of anchors. Box rows are centre x,
+// centre y, width, height in network pixels; joint rows are x, y in network pixels and a score.
 struct YoloHead {
   const float* data = nullptr;
   int classes = 0;

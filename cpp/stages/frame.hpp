@@ -1,4 +1,5 @@
-// A frame as its owner holds it: 8-bit colour pixels of any layout in memory. Never owns, never copies.
+// A frame as its owner holds it: 8-bit colour pixels of any layout in memory. Never owns, never
+// copies.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +7,8 @@
 
 namespace edgert {
 
-// BGR, 8 bits a channel. Strides are in bytes and may be negative or 0 (a mirrored or a grey image).
+// BGR, 8 bits a channel. Strides are in bytes and may be negative or 0 (a mirrored or a grey
+// image).
 struct FrameView {
   const std::uint8_t* data = nullptr;
   int width = 0;

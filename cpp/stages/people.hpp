@@ -1,4 +1,5 @@
-// What a frame results in: parallel arrays of the people in it, and how they are chosen from detections.
+// What a frame results in: parallel arrays of the people in it, and how they are chosen from
+// detections.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct People {
 // Without a tracker: every detection, in their order.
 void take_all(const Detections& detections, People& people);
 
-// With one: the detections that tracks took, in the tracks' order; then, if `untracked_above` is not NaN, the
-// other detections that score more, in their order, with id -1.
+// With one: the detections that tracks took, in the tracks' order; then, if `untracked_above` is
+// not NaN, the other detections that score more, in their order, with id -1.
 void take_tracked(const Detections& detections, std::span<const std::int64_t> ids,
                   std::span<const std::int32_t> detection_indices, float untracked_above,
                   People& people);

@@ -9,8 +9,9 @@ namespace edgert {
 
 // How a model's second output refines its peaks: one vector a cell, added to the peak's cell.
 struct OffsetLayout {
-  bool x_first = true;       // x before y
-  bool interleaved = true;   // channels x0 y0 x1 y1 ...; otherwise all of one axis, then all of the other
+  bool x_first = true;  // x before y
+  bool interleaved =
+      true;  // channels x0 y0 x1 y1 ...; otherwise all of one axis, then all of the other
   float cells_per_unit = 1;  // 1 for offsets in cells, 1 / stride for offsets in network pixels
 };
 

@@ -22,12 +22,13 @@ Placement letterbox(int frame_width, int frame_height, int width, int height) {
   to_frame.scale_y = static_cast<double>(frame_height) / shown_height;
   to_frame.offset_x = -left * to_frame.scale_x;
   to_frame.offset_y = -top * to_frame.scale_y;
-  placement.warp = {to_frame.x_axis(), to_frame.y_axis(), left, top, shown_width, shown_height,
-                    Border::kReplicate};
+  placement.warp = {to_frame.x_axis(), to_frame.y_axis(), left, top, shown_width,
+                    shown_height,      Border::kReplicate};
   return placement;
 }
 
-Normalization normalize(const std::array<float, 3>& mean, const std::array<float, 3>& std, float fill) {
+Normalization normalize(const std::array<float, 3>& mean, const std::array<float, 3>& std,
+                        float fill) {
   Normalization normalization{};
   for (std::size_t c = 0; c < 3; ++c) {
     normalization.gain[c] = 1.0f / (255.0f * std[c]);

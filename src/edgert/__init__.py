@@ -1,8 +1,8 @@
 """Frames in, tracked people with skeletons out, in real time.
 
-    pipe = edgert.Pipeline("yolov8s.onnx", pose="hrnet_w32_384x288.onnx")
-    for result in pipe.run("street.mp4"):
-        print(result.ids, result.boxes, result.keypoints)
+pipe = edgert.Pipeline("yolov8s.onnx", pose="hrnet_w32_384x288.onnx")
+for result in pipe.run("street.mp4"):
+    print(result.ids, result.boxes, result.keypoints)
 """
 
 from edgert import ops

@@ -90,7 +90,12 @@ class ByteTrack:
 
 class Pipeline:
     def __init__(
-        self, detector: Any, pose: Any | None, tracker: ByteTrack | None, untracked: bool, lanes: int
+        self,
+        detector: Any,
+        pose: Any | None,
+        tracker: ByteTrack | None,
+        untracked: bool,
+        lanes: int,
     ) -> None: ...
     def submit(self, image: NDArray[np.uint8], tag: Any, stream: int, time_s: float) -> bool: ...
     def collect(self) -> tuple[Any, ...] | None: ...

@@ -13,7 +13,8 @@ def backends() -> dict[str, str]:
     """Runtimes and devices, each "ok" or the reason why it cannot be used.
 
     Returns:
-        For example `{"onnxruntime:cpu": "ok", "cuda:0": "this version of edgert has no CUDA device", ...}`.
+        For example `{"onnxruntime:cpu": "ok", "cuda:0": "this version of edgert has no CUDA
+        device", ...}`.
     """
     have_onnxruntime = find_spec("onnxruntime") is not None
     return {
@@ -34,7 +35,9 @@ def require_runtime(runtime: str) -> None:
     if runtime == "auto":
         return
     if runtime not in _RUNTIMES:
-        raise ValueError(f"runtime is {runtime!r}, expected 'auto' or one of {', '.join(_RUNTIMES)}")
+        raise ValueError(
+            f"runtime is {runtime!r}, expected 'auto' or one of {', '.join(_RUNTIMES)}"
+        )
     reason = backends()["onnxruntime:cpu" if runtime == "onnxruntime" else runtime]
     if reason != "ok":
         raise RuntimeError(f"runtime {runtime!r}: {reason}")

@@ -16,8 +16,8 @@ class Engine:
     """A loaded model, to give to `Pipeline` where a path does not say enough.
 
     What is None comes from the model's metadata (`edgert.mean`, `edgert.std`, `edgert.padding`,
-    `edgert.cells`, `edgert.refine`, `edgert.offsets`, `names`, `imgsz`, `kpt_shape`), else from the usual
-    convention of its kind. docs/models.md lists the keys.
+    `edgert.cells`, `edgert.refine`, `edgert.offsets`, `names`, `imgsz`, `kpt_shape`), else from the
+    usual convention of its kind. docs/models.md lists the keys.
 
     Args:
         path: An .onnx file.

@@ -1,4 +1,4 @@
-"""The exceptions that edgert raises. Each names the thing, what was found, what was expected, the fix."""
+"""What edgert raises: each names the thing, what was found, what was expected, the fix."""
 
 __all__ = ["DamagedInputWarning", "Error", "ModelError", "SinkError", "SourceError"]
 
@@ -20,4 +20,4 @@ class SinkError(Error):
 
 
 class DamagedInputWarning(UserWarning):
-    """Input or a model's output was partly unusable: what could be used was, the rest was left out."""
+    """Input or a model's output was partly unusable; what could be used was."""

@@ -1,7 +1,7 @@
 """The host stages one by one, for people who bring their own loop.
 
-Arrays are taken where they are, whatever their strides; DLPack tensors and buffers too. Every function
-releases the GIL while it works, and uses `edgert.set_num_threads` threads.
+Arrays are taken where they are, whatever their strides; DLPack tensors and buffers too. Every
+function releases the GIL while it works, and uses `edgert.set_num_threads` threads.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def letterbox(
 ) -> tuple[Array, Float64]:
     """Scale an image into a network input and pad the rest, as YOLOv8 is trained.
 
-    The resized image has whole pixels, round(w r) by round(h r) with r = min(W / w, H / h); its top left
-    corner is at round(pad / 2 - 0.1). Bilinear in float32 with half-pixel centres.
+    The resized image has whole pixels, round(w r) by round(h r) with r = min(W / w, H / h); its top
+    left corner is at round(pad / 2 - 0.1). Bilinear in float32 with half-pixel centres.
 
     Args:
         image: (h, w, 3) uint8 BGR of any strides; grey and BGRA too.
@@ -44,8 +44,8 @@ def letterbox(
         out: (1, 3, H, W) float32 or float16, C-contiguous, to write to instead of a new array.
 
     Returns:
-        The tensor, (1, 3, H, W) RGB in [0, 1], and `to_frame`, (2, 3) float64: network pixels to frame
-        pixels.
+        The tensor, (1, 3, H, W) RGB in [0, 1], and `to_frame`, (2, 3) float64: network pixels to
+        frame pixels.
 
     Raises:
         ValueError: An array has the wrong dtype or shape, or `size` is not two positive numbers.
@@ -65,10 +65,11 @@ def crop_people(
     *,
     out: Array | None = None,
 ) -> tuple[Array, Float64]:
-    """Cut each person out of an image into a pose network's input, as HRNet is trained (no rotation).
+    """Cut each person out of an image into a pose network's input, as HRNet is trained.
 
-    The box's shorter side grows to the network's aspect, both are scaled by `padding` around the centre.
-    Outside the image is black before normalisation. Bilinear in float32 with half-pixel centres.
+    The box's shorter side grows to the network's aspect, both are scaled by `padding` around the
+    centre. Outside the image is black before normalisation. Bilinear in float32 with half-pixel
+    centres.
 
     Args:
         image: (h, w, 3) uint8 BGR of any strides; grey and BGRA too.
@@ -84,8 +85,8 @@ def crop_people(
         network pixels to frame pixels.
 
     Raises:
-        ValueError: An array has the wrong dtype or shape, a box is not finite, or a parameter is out of
-            its range.
+        ValueError: An array has the wrong dtype or shape, a box is not finite, or a parameter is
+            out of its range.
     """
     source = as_image(image, "image")
     corners = np.ascontiguousarray(boxes, np.float32)
@@ -115,13 +116,14 @@ def decode_yolo(
 ) -> tuple[Float32, Float32, NDArray[np.int32]]:
     """Read boxes from a YOLOv8 head and suppress those that overlap a better one of their class.
 
-    The best class of each anchor first, then the class filter, then `score >= score_threshold`, then
-    greedy suppression of IoU > `nms_threshold`. Ties keep the lower anchor. Anchors with a value that is
-    not finite are dropped, as are boxes without area; boxes are not clipped to the frame.
+    The best class of each anchor first, then the class filter, then `score >= score_threshold`,
+    then greedy suppression of IoU > `nms_threshold`. Ties keep the lower anchor. Anchors with a
+    value that is not finite are dropped, as are boxes without area; boxes are not clipped to the
+    frame.
 
     Args:
-        output: (4 + C, A) or (1, 4 + C, A), float32 or float16: centre x, centre y, width, height in
-            network pixels, then C class scores.
+        output: (4 + C, A) or (1, 4 + C, A), float32 or float16: centre x, centre y, width, height
+            in network pixels, then C class scores.
         to_frame: (2, 3), from `letterbox`.
         score_threshold: In [0, 1].
         nms_threshold: In [0, 1].
@@ -129,7 +131,8 @@ def decode_yolo(
         max_detections: At most this many, the best.
 
     Returns:
-        boxes (N, 4) float32 xyxy in frame pixels, scores (N,) float32, class_ids (N,) int32; best first.
+        boxes (N, 4) float32 xyxy in frame pixels, scores (N,) float32, class_ids (N,) int32; best
+        first.
 
     Raises:
         ValueError: An array has the wrong dtype or shape, or a parameter is out of its range.
@@ -148,7 +151,9 @@ def decode_yolo(
                 raise ValueError(f"classes: found {wanted}, expected 0 to {count - 1}")
             flags[wanted] = 1
     box_filter = make_box_filter(score_threshold, nms_threshold, max_detections, flags)
-    boxes, scores, class_ids, *_ = _core.decode_yolo(head, _matrices(to_frame, ()), count, box_filter)
+    boxes, scores, class_ids, *_ = _core.decode_yolo(
+        head, _matrices(to_frame, ()), count, box_filter
+    )
     return boxes, scores, class_ids
 
 
@@ -167,20 +172,21 @@ def decode_heatmaps(
     Args:
         heatmaps: (N, K, h, w) float32 or float16.
         to_frame: (N, 2, 3), from `crop_people`.
-        refine: "none"; "quarter": a quarter cell towards the higher neighbour, where the peak is at least
-            two cells from the border (HRNet); "dark": a Taylor step on the blurred log-heatmap (Zhang et
-            al., "Distribution-Aware Coordinate Representation", 2020).
+        refine: "none"; "quarter": a quarter cell towards the higher neighbour, where the peak is at
+            least two cells from the border (HRNet); "dark": a Taylor step on the blurred
+            log-heatmap (Zhang et al., "Distribution-Aware Coordinate Representation", 2020).
         cells: The network pixel of a cell: "corner", `cell * stride`, or "center",
             `(cell + 0.5) * stride - 0.5`.
         stride: Network pixels a cell.
-        offsets: (N, 2 K, h, w), x and y of each joint in turn, in cells: added to the peak's cell instead
-            of `refine`.
-        blur_kernel: Of "dark": odd size in cells of the Gaussian (11 for sigma-2 heatmaps, 17 for sigma 3).
+        offsets: (N, 2 K, h, w), x and y of each joint in turn, in cells: added to the peak's cell
+            instead of `refine`.
+        blur_kernel: Of "dark": odd size in cells of the Gaussian (11 for sigma-2 heatmaps, 17 for
+            sigma 3).
 
     Returns:
-        keypoints (N, K, 2) float32 in frame pixels and scores (N, K) float32, the highest value of each
-        heatmap (the first of equals). A heatmap with a value that is not finite gives score 0 at the
-        crop's centre.
+        keypoints (N, K, 2) float32 in frame pixels and scores (N, K) float32, the highest value of
+        each heatmap (the first of equals). A heatmap with a value that is not finite gives score 0
+        at the crop's centre.
 
     Raises:
         ValueError: An array has the wrong dtype or shape, or a parameter is out of its range.

@@ -29,25 +29,28 @@ _PRECISIONS = ("auto", "fp32", "fp16", "int8")
 class Pipeline:
     """Finds the people in frames, follows them, and gives each a skeleton.
 
-    A frame passes two legs: detection (letterbox, detector, boxes, tracker) and pose (crops, pose network,
-    keypoints). While one frame is in the pose leg, the next is in the detection leg, and the one after that
-    is being decoded.
+    A frame passes two legs: detection (letterbox, detector, boxes, tracker) and pose (crops, pose
+    network, keypoints). While one frame is in the pose leg, the next is in the detection leg, and
+    the one after that is being decoded.
 
     Args:
-        detector: Path of an ONNX model with the YOLOv8 head `(B, 4 + C, A)` or of a one-stage YOLOv8-pose
-            model, or an `Engine`.
-        pose: Path of a top-down pose network with heatmaps `(N, K, h, w)`, or an `Engine`. None: boxes and
-            ids only.
+        detector: Path of an ONNX model with the YOLOv8 head `(B, 4 + C, A)` or of a one-stage
+            YOLOv8-pose model, or an `Engine`.
+        pose: Path of a top-down pose network with heatmaps `(N, K, h, w)`, or an `Engine`. None:
+            boxes and ids only.
         tracker: "bytetrack", a `ByteTrack` of your own parameters, or None.
         runtime: "auto" or "onnxruntime".
         device: "auto" or "cpu".
-        precision: "auto" runs a model as it is; "fp32", "fp16" and "int8" insist on what the model has.
-        classes: Names (from the model's metadata, else COCO's) or indices of the classes wanted; None: all.
-        score_threshold: Detections below it are not looked at. None: 0.1 with a tracker, since ByteTrack
-            makes use of weak detections, 0.25 without.
+        precision: "auto" runs a model as it is; "fp32", "fp16" and "int8" insist on what the model
+            has.
+        classes: Names (from the model's metadata, else COCO's) or indices of the classes wanted;
+            None: all.
+        score_threshold: Detections below it are not looked at. None: 0.1 with a tracker, since
+            ByteTrack makes use of weak detections, 0.25 without.
         nms_threshold: Of two boxes of a class with a larger IoU the weaker is dropped.
         max_detections: At most this many in a frame, the best.
-        untracked: Also put out detections over the tracker's high threshold that no track took, with id -1.
+        untracked: Also put out detections over the tracker's high threshold that no track took,
+            with id -1.
         lanes: Frames in flight in `run`.
 
     Raises:
@@ -75,7 +78,9 @@ class Pipeline:
         if not 1 <= lanes <= 64:
             raise ValueError(f"lanes is {lanes}, expected 1 to 64")
         if precision not in _PRECISIONS:
-            raise ValueError(f"precision is {precision!r}, expected one of {', '.join(_PRECISIONS)}")
+            raise ValueError(
+                f"precision is {precision!r}, expected one of {', '.join(_PRECISIONS)}"
+            )
         native_tracker = _make_tracker(tracker)
         if score_threshold is None:
             score_threshold = 0.25 if native_tracker is None else 0.1
@@ -85,9 +90,7 @@ class Pipeline:
             if model is not None:
                 _check_precision(model.engine, precision)
         self._core = _core.Pipeline(
-            detector_leg(
-                self._detector, classes, score_threshold, nms_threshold, max_detections
-            ),
+            detector_leg(self._detector, classes, score_threshold, nms_threshold, max_detections),
             None if self._pose is None else pose_leg(self._pose),
             native_tracker,
             untracked,
@@ -104,8 +107,8 @@ class Pipeline:
         """Process one image; with a tracker, the next one of a sequence.
 
         Args:
-            frame: (H, W, 3) uint8 BGR of any strides, grey or BGRA; DLPack tensors and buffers too. Not
-                copied.
+            frame: (H, W, 3) uint8 BGR of any strides, grey or BGRA; DLPack tensors and buffers too.
+                Not copied.
             time_s: The frame's time in seconds. None: 30 frames a second are assumed.
 
         Raises:
@@ -133,9 +136,9 @@ class Pipeline:
         """Process all frames of a source, in order. Tracks start anew.
 
         Args:
-            source: Path of a video or image, a folder or glob of images, a camera (0, "v4l2:///dev/video0",
-                "csi://0"), "rtsp://...", an iterable of arrays, or a list of these. Arrays must stay
-                unchanged until their result is out.
+            source: Path of a video or image, a folder or glob of images, a camera (0,
+                "v4l2:///dev/video0", "csi://0"), "rtsp://...", an iterable of arrays, or a list of
+                these. Arrays must stay unchanged until their result is out.
             fps: Frames per second of sources that do not say.
             frames: Yield (image, result), to draw on the image.
 
@@ -155,11 +158,12 @@ class Pipeline:
         """What the pipeline has done since it was made or `reset`.
 
         Returns:
-            `stages`: for each of preprocess, detect, boxes, track, crop, pose, keypoints and total a dict of
+            `stages`: for each of preprocess, detect, boxes, track, crop, pose, keypoints and total
+                a dict of
             count, mean, p50, p95 and p99 in ms; `fps`: frames a second while frames were in flight;
-            `frames`; `dropped_frames`, of live sources; `skipped_frames`, unreadable; `dropped_rows` and
-            `dropped_heatmaps`, of the models' outputs, not finite; `temperature` in degrees Celsius and
-            `throttled`, None where the machine does not say.
+            `frames`; `dropped_frames`, of live sources; `skipped_frames`, unreadable;
+            `dropped_rows` and `dropped_heatmaps`, of the models' outputs, not finite; `temperature`
+            in degrees Celsius and `throttled`, None where the machine does not say.
         """
         return {
             "stages": self._core.stages(),
@@ -186,7 +190,7 @@ class Pipeline:
             self._begin_counts()
 
     def close(self) -> None:
-        """Give back threads and memory. The pipeline cannot be used afterwards; closing twice is fine."""
+        """Give back threads and memory; the pipeline is of no use afterwards. Twice is fine."""
         self._core.close()
 
     def __enter__(self) -> Pipeline:
@@ -209,9 +213,8 @@ class Pipeline:
         def describe(model: DetectorModel | PoseModel) -> str:
             network, (height, width) = model.engine.network, model.size
             dtype = model.engine.inputs[0].dtype
-            return (
-                f"{Path(network.path).name} {width}x{height} {dtype}, {network.runtime} on {network.device}"
-            )
+            name = Path(network.path).name
+            return f"{name} {width}x{height} {dtype}, {network.runtime} on {network.device}"
 
         lines = [f"detector: {describe(self._detector)}"]
         if self._pose is not None:
@@ -232,8 +235,8 @@ class Pipeline:
     def _exclusive(self) -> Iterator[None]:
         if not self._busy.acquire(blocking=False):
             raise RuntimeError(
-                "the pipeline is at work in run(); finish or close that iteration first, or make a second "
-                "Pipeline"
+                "the pipeline is at work in run(); finish or close that iteration first, "
+                "or make a second Pipeline"
             )
         started, frames = time.perf_counter(), self._frames
         try:
@@ -291,9 +294,9 @@ class Pipeline:
     @staticmethod
     def _warn_dropped(model: DetectorModel | PoseModel, what: str, frame: Frame) -> None:
         warnings.warn(
-            f"{model.engine.path}: {what} of its output were not finite (NaN or infinite) in frame "
-            f"{frame.index} of {frame.source} and were dropped; later ones are only counted in stats(). "
-            f"A model in reduced precision that overflows does this.",
+            f"{model.engine.path}: {what} of its output were not finite (NaN or infinite) in "
+            f"frame {frame.index} of {frame.source} and were dropped; later ones are only counted "
+            f"in stats(). A model in reduced precision that overflows does this.",
             DamagedInputWarning,
             stacklevel=4,
         )
@@ -317,6 +320,7 @@ def _check_precision(engine: Engine, precision: str) -> None:
     found = {"float32": "fp32", "float16": "fp16"}[str(engine.inputs[0].dtype)]
     if precision not in ("auto", found):
         raise ValueError(
-            f"precision {precision!r} was asked for, but {engine.path} is {found} and ONNX Runtime runs a model "
-            f"as it is; give a model exported in {precision}, or precision='auto'"
+            f"precision {precision!r} was asked for, but {engine.path} is {found} "
+            f"and ONNX Runtime runs a model as it is; give one exported in {precision}, "
+            f"or precision='auto'"
         )

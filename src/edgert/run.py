@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 
 from edgert import _core
@@ -17,10 +18,10 @@ __all__ = ["Run"]
 
 
 class Run:
-    """Feeds a source's frames to the native pipeline on a thread of its own and takes the results out.
+    """Feeds a source's frames to the native pipeline and takes the results out.
 
-    The reader's thread decodes ahead, the feeding thread runs the detection leg, the native pipeline's
-    thread the pose leg; whoever iterates only collects.
+    The reader's thread decodes ahead, the feeding thread runs the detection leg, the native
+    pipeline's thread the pose leg; whoever iterates only collects.
     """
 
     def __init__(
@@ -53,10 +54,8 @@ class Run:
         self._feeder.join()
         self._core.resume()
         while self._core.in_flight:
-            try:
+            with suppress(Exception):  # nobody waits for these frames any more
                 self._core.collect()
-            except Exception:  # noqa: S110  (nobody waits for these frames any more)
-                pass
         self._pass_warnings_on()
 
     def _feed(self) -> None:

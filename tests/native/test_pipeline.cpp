@@ -1,5 +1,5 @@
-// The pipeline with networks made of a few lines: order, errors, overlap, and that nothing is allocated once
-// it is warm.
+// The pipeline with networks made of a few lines: order, errors, overlap, and that nothing is
+// allocated once it is warm.
 #include "pipeline.hpp"
 
 #include <cstdint>
@@ -56,8 +56,8 @@ void detect_people(Memory& memory, int frame, int count) {
   std::fill(memory.output.begin(), memory.output.end(), 0.0f);
   for (int i = 0; i < count; ++i) {
     const auto anchor = static_cast<std::size_t>(7 * i);
-    const float values[5] = {static_cast<float>(4 + 6 * i) + 0.1f * static_cast<float>(frame % 20), 30, 5,
-                             20, 0.9f};
+    const float values[5] = {static_cast<float>(4 + 6 * i) + 0.1f * static_cast<float>(frame % 20),
+                             30, 5, 20, 0.9f};
     for (std::size_t row = 0; row < 5; ++row) memory.output[row * kAnchors + anchor] = values[row];
   }
 }
@@ -68,7 +68,8 @@ struct Setup {
   };
   std::function<void(Memory&)> pose = [](Memory& m) {
     std::fill(m.output.begin(), m.output.end(), 0.1f);
-    for (std::size_t map = 0; map < kPoseBatch * kJoints; ++map) m.output[map * kCells * kCells + 37] = 0.8f;
+    for (std::size_t map = 0; map < kPoseBatch * kJoints; ++map)
+      m.output[map * kCells * kCells + 37] = 0.8f;
   };
   bool with_pose = true;
   bool tracked = true;
@@ -77,10 +78,9 @@ struct Setup {
 
 std::unique_ptr<Pipeline> make_pipeline(Setup setup) {
   const Normalization normalization = normalize({0, 0, 0}, {1, 1, 1}, 114);
-  auto detector = make_engine(1, {1, 4 + kClasses, kAnchors, 1}, 3,
-                              [detect = setup.detect, frame = 0](int, Memory& memory) mutable {
-                                detect(frame++, memory);
-                              });
+  auto detector = make_engine(
+      1, {1, 4 + kClasses, kAnchors, 1}, 3,
+      [detect = setup.detect, frame = 0](int, Memory& memory) mutable { detect(frame++, memory); });
   PoseLeg pose;
   if (setup.with_pose) {
     pose = {make_engine(kPoseBatch, {kPoseBatch, kJoints, kCells, kCells}, 4,
@@ -149,8 +149,8 @@ void test_results_come_in_order_with_lanes_in_flight() {
   }
 }
 
-// The pose of frame 0 waits until frame 1 has been detected: a pipeline that runs its legs in turn would
-// never get there.
+// The pose of frame 0 waits until frame 1 has been detected: a pipeline that runs its legs in turn
+// would never get there.
 void test_detection_goes_on_while_the_pose_network_works() {
   const Picture picture;
   std::mutex mutex;

@@ -1,4 +1,5 @@
-// The host's warp, pixel by pixel against the device's arithmetic (kernels/warp.h) on odd shapes and layouts.
+// The host's warp, pixel by pixel against the device's arithmetic (kernels/warp.h) on odd shapes
+// and layouts.
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -24,7 +25,8 @@ struct Image {
 // Strides as multiples of the packed ones, mirrored where negative.
 Image random_image(std::mt19937& random, int width, int height, int pixel_step, bool mirrored) {
   Image image;
-  image.bytes.resize(static_cast<std::size_t>(width) * static_cast<std::size_t>(height * pixel_step));
+  image.bytes.resize(static_cast<std::size_t>(width) *
+                     static_cast<std::size_t>(height * pixel_step));
   for (auto& byte : image.bytes) byte = static_cast<std::uint8_t>(random());
   image.view = {image.bytes.data(), width, height, width * pixel_step, pixel_step, 1};
   if (mirrored) {
@@ -38,8 +40,8 @@ Image random_image(std::mt19937& random, int width, int height, int pixel_step, 
 // What a device thread would compute for one value.
 float expected(const FrameView& frame, const Warp& warp, const Normalization& n, int channel, int x,
                int y) {
-  const bool shown = x >= warp.left && x < warp.left + warp.width && y >= warp.top &&
-                     y < warp.top + warp.height;
+  const bool shown =
+      x >= warp.left && x < warp.left + warp.width && y >= warp.top && y < warp.top + warp.height;
   if (!shown) return n.fill[channel];
   const auto at = [&](int column, int row) {
     if (warp.border == Border::kReplicate) {
@@ -48,9 +50,9 @@ float expected(const FrameView& frame, const Warp& warp, const Normalization& n,
     } else if (column < 0 || column >= frame.width || row < 0 || row >= frame.height) {
       return 0.0f;
     }
-    return static_cast<float>(frame.data[row * frame.row_stride_bytes +
-                                         column * frame.pixel_stride_bytes +
-                                         (2 - channel) * frame.channel_stride_bytes]);
+    return static_cast<float>(
+        frame.data[row * frame.row_stride_bytes + column * frame.pixel_stride_bytes +
+                   (2 - channel) * frame.channel_stride_bytes]);
   };
   const float value = warp_sample(axis_tap(warp.x, x, frame.width, warp.border),
                                   axis_tap(warp.y, y, frame.height, warp.border), at);
@@ -78,7 +80,9 @@ void check_warp(const FrameView& frame, const std::vector<Placement>& placements
 
 void test_every_pixel_is_the_devices() {
   std::mt19937 random(1);
-  const auto below = [&](int end) { return static_cast<int>(random() % static_cast<unsigned>(end)); };
+  const auto below = [&](int end) {
+    return static_cast<int>(random() % static_cast<unsigned>(end));
+  };
   for (int round = 0; round < 150; ++round) {
     const Image image =
         random_image(random, 1 + below(90), 1 + below(90), 3 + below(2), below(2) == 1);
@@ -101,9 +105,10 @@ void test_far_away_boxes() {
   for (const float far : {1e5f, 1e9f, 1e20f, 3e38f}) {
     for (const float sign : {-1.0f, 1.0f}) {
       const float x = sign * far;
-      check_warp(image.view,
-                 {crop({x, x, x + 10, x + 10}, 8, 8, 1.25), crop({-far, -far, far, far}, 8, 8, 1.25)}, 8,
-                 8);
+      check_warp(
+          image.view,
+          {crop({x, x, x + 10, x + 10}, 8, 8, 1.25), crop({-far, -far, far, far}, 8, 8, 1.25)}, 8,
+          8);
     }
   }
 }

@@ -57,7 +57,9 @@ class Progress:
         self._bar.stop()
         from rich.table import Table
 
-        table = Table(title=f"{stats['frames']} frames, {stats['fps']:.1f} FPS", title_justify="left")
+        table = Table(
+            title=f"{stats['frames']} frames, {stats['fps']:.1f} FPS", title_justify="left"
+        )
         table.add_column("stage")
         for column in ("mean ms", "p50", "p95", "p99"):
             table.add_column(column, justify="right")

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _EXAMPLE = """example:
-  edgert run street.mp4 --detector yolov8s.onnx --pose hrnet_w32_384x288.onnx --video out.mp4 --json out.jsonl
+  edgert run street.mp4 --detector yolov8s.onnx --pose hrnet_w32_384x288.onnx \\
+      --video out.mp4 --json out.jsonl
 
-SOURCE is a video, an image, a folder or a quoted glob of images, a camera (0, v4l2:///dev/video0, csi://0) or
-a stream (rtsp://...). Several sources are read side by side, each with its own tracks.
+SOURCE is a video, an image, a folder or a quoted glob of images, a camera (0, v4l2:///dev/video0,
+csi://0) or a stream (rtsp://...). Several sources are read side by side, each with its own tracks.
 """
 
 
@@ -39,7 +40,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--detector", metavar="MODEL", required=True, help="detector with the YOLOv8 head, .onnx")
     add("--pose", metavar="MODEL", help="top-down pose network with heatmaps, .onnx")
     add("--tracker", choices=("bytetrack", "none"), default="bytetrack", help="default: bytetrack")
-    add("--classes", metavar="NAME", nargs="+", default=["person"], help="default: person; 'all' for all")
+    add(
+        "--classes",
+        metavar="NAME",
+        nargs="+",
+        default=["person"],
+        help="default: person; 'all' for all",
+    )
     add("--score-threshold", metavar="S", type=float, help="default: 0.1 with a tracker, else 0.25")
     add("--nms-threshold", metavar="IOU", type=float, default=0.7, help="default: 0.7")
     add("--untracked", action="store_true", help="also people that no track took, with id -1")
@@ -118,7 +125,9 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
     def load(path: str) -> Engine:
         return Engine(path, runtime=args.runtime, device=args.device, threads=args.threads)
 
-    classes = None if args.classes == ["all"] else [int(c) if c.isdigit() else c for c in args.classes]
+    classes = (
+        None if args.classes == ["all"] else [int(c) if c.isdigit() else c for c in args.classes]
+    )
     return Pipeline(
         load(args.detector),
         None if args.pose is None else load(args.pose),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,8 +34,8 @@ class Network(Protocol):
     path: str
     runtime: str
     device: str
-    inputs: Sequence[TensorSpec]
-    outputs: Sequence[TensorSpec]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     metadata: Mapping[str, str]
 
     def infer(self, feed: Array) -> list[Array]:
@@ -49,6 +49,6 @@ class Network(Protocol):
             outputs: Arrays for the outputs that are wanted, by name, with N items each.
 
         Returns:
-            A function that runs the network on the first `batch` items of `feed` into the first `batch`
-            items of the outputs, without copies; a model of fixed batch runs on all N.
+            A function that runs the network on the first `batch` items of `feed` into the first
+            `batch` items of the outputs, without copies; a model of fixed batch runs on all N.
         """

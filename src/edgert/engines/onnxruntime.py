@@ -62,13 +62,15 @@ class OnnxRuntimeNetwork:
         options.log_severity_level = 4
         if threads is not None:
             options.intra_op_num_threads = threads
-        # The two networks of a pipeline run side by side: a thread of one that spins while it waits takes
-        # the core from the other.
+        # The two networks of a pipeline run side by side: a thread of one that spins while it waits
+        # takes the core from the other.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(self.path, options, providers=list(providers))
         except Exception as error:  # ONNX Runtime's own exceptions have no common public base
-            raise ModelError(f"{self.path}: not a model that ONNX Runtime can load: {error}") from error
+            raise ModelError(
+                f"{self.path}: not a model that ONNX Runtime can load: {error}"
+            ) from error
         self.inputs = tuple(map(_spec, self._session.get_inputs()))
         self.outputs = tuple(map(_spec, self._session.get_outputs()))
         self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map

@@ -1,4 +1,4 @@
-"""How a model's output is to be read: from its shapes and metadata, else from the convention of its kind."""
+"""How a model is to be read: by its shapes and metadata, else by the convention of its kind."""
 
 from edgert.models.detector import DetectorModel
 from edgert.models.pose import PoseModel

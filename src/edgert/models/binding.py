@@ -23,7 +23,7 @@ class Bound:
 
 
 def probe(engine: Engine, size: tuple[int, int]) -> list[tuple[int, ...]]:
-    """The true shapes of all outputs for one item (or a model's fixed batch), found by running it."""
+    """The true shapes of all outputs for one item, or a model's fixed batch, found by a run."""
     feed = np.zeros((engine.inputs[0].shape[0] or 1, 3, *size), engine.inputs[0].dtype)
     return [output.shape for output in engine(feed)]
 
@@ -35,14 +35,16 @@ def bind(
     wanted: Sequence[int],
     max_batch: int,
 ) -> Bound:
-    """Allocate the input and the wanted outputs for `max_batch` items, and run once so that all is warm.
+    """Allocate input and wanted outputs for `max_batch` items, and run once so that all is warm.
 
     A model of fixed batch keeps that batch.
     """
     batch = engine.inputs[0].shape[0] or max_batch
     feed = np.zeros((batch, 3, *size), engine.inputs[0].dtype)
     outputs = {
-        engine.outputs[index].name: np.empty((batch, *shapes[index][1:]), engine.outputs[index].dtype)
+        engine.outputs[index].name: np.empty(
+            (batch, *shapes[index][1:]), engine.outputs[index].dtype
+        )
         for index in wanted
     }
     run = engine.network.bind(feed, outputs)

@@ -85,10 +85,13 @@ class DetectorModel:
             raise ModelError(
                 f"{wanted}, {found}: suppression is in the graph; export the model without NMS"
             )
-        # One anchor a cell of the grids of stride 8, 16 and 32: that many rows are no rows of values.
+        # One anchor a cell of the grids of stride 8, 16 and 32: that many rows are no rows of
+        # values.
         anchors = sum((self.size[0] // step) * (self.size[1] // step) for step in (8, 16, 32))
         if shape[1] == anchors != shape[2]:
-            raise ModelError(f"{wanted}, {found}: anchors come first; transpose the last two dimensions")
+            raise ModelError(
+                f"{wanted}, {found}: anchors come first; transpose the last two dimensions"
+            )
         if spec.dtype.kind != "f" or spec.dtype.itemsize > 4:
             raise ModelError(f"{wanted} in float32 or float16, {found} of {spec.dtype}")
         return shape[1]
@@ -98,8 +101,8 @@ class DetectorModel:
         if shape is not None:
             if len(shape) != 2 or shape[1] != 3 or rows < 5 + 3 * shape[0]:
                 raise ModelError(
-                    f"{self.engine.path}: metadata kpt_shape is {shape} with {rows} output rows, expected "
-                    f"[K, 3] with at least 5 + 3 K rows"
+                    f"{self.engine.path}: metadata kpt_shape is {shape} with {rows} output rows, "
+                    f"expected [K, 3] with at least 5 + 3 K rows"
                 )
             return int(shape[0])
         # 4 + 1 + 3 * 17: COCO's joints; without metadata nothing else tells them from 52 classes.
@@ -113,6 +116,7 @@ class DetectorModel:
         names = tuple(str(n) for n in (found.values() if isinstance(found, dict) else found))
         if len(names) != count:
             raise ModelError(
-                f"{self.engine.path}: metadata names has {len(names)} classes, the output has {count}"
+                f"{self.engine.path}: metadata names has {len(names)} classes, "
+                f"the output has {count}"
             )
         return names

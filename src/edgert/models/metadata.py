@@ -24,10 +24,14 @@ def value(engine: Engine, key: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError) as error:
-        raise ModelError(f"{engine.path}: metadata {key} is {text!r}, expected a literal") from error
+        raise ModelError(
+            f"{engine.path}: metadata {key} is {text!r}, expected a literal"
+        ) from error
 
 
-def numbers(engine: Engine, key: str, count: int, given: Sequence[float] | None) -> list[float] | None:
+def numbers(
+    engine: Engine, key: str, count: int, given: Sequence[float] | None
+) -> list[float] | None:
     """`given`, else the list under `key`, else None.
 
     Raises:
@@ -45,7 +49,9 @@ def numbers(engine: Engine, key: str, count: int, given: Sequence[float] | None)
     return result
 
 
-def choice(engine: Engine, key: str, given: str | None, options: Sequence[str], default: str) -> str:
+def choice(
+    engine: Engine, key: str, given: str | None, options: Sequence[str], default: str
+) -> str:
     """`given`, else the word under `key`, else `default`.
 
     Raises:
@@ -58,7 +64,7 @@ def choice(engine: Engine, key: str, given: str | None, options: Sequence[str], 
 
 
 def size(engine: Engine, default: tuple[int, int]) -> tuple[int, int]:
-    """The network's input (height, width): the model's own, else as told, else `imgsz`, else `default`.
+    """The input (height, width): the model's own, else as told, else `imgsz`, else `default`.
 
     Raises:
         ModelError: What was told contradicts the model, or is no size.
@@ -72,7 +78,7 @@ def size(engine: Engine, default: tuple[int, int]) -> tuple[int, int]:
         return height or pair[0], width or pair[1]
     if engine.size is not None and tuple(engine.size) != (height, width):
         raise ModelError(
-            f"{engine.path}: size {tuple(engine.size)} was asked for, but the model's input is fixed at "
-            f"{(height, width)}; leave size out or export the model with open height and width"
+            f"{engine.path}: size {tuple(engine.size)} was asked for, but the model's input is "
+            f"fixed at {(height, width)}; leave size out, or export the model with open sizes"
         )
     return height, width

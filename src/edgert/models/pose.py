@@ -24,7 +24,8 @@ class PoseModel:
         padding: How much larger than its box a person's crop is.
 
     Raises:
-        ModelError: The output is not heatmaps `(N, K, h, w)`, alone or with offsets `(N, 2K, h, w)`.
+        ModelError: The output is not heatmaps `(N, K, h, w)`, alone or with offsets `(N, 2K, h,
+            w)`.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -55,7 +56,9 @@ class PoseModel:
         refine = metadata.choice(
             engine, "edgert.refine", engine.refine, ("none", "quarter", "dark"), "quarter"
         )
-        cells = metadata.choice(engine, "edgert.cells", engine.cells, ("corner", "center"), "corner")
+        cells = metadata.choice(
+            engine, "edgert.cells", engine.cells, ("corner", "center"), "corner"
+        )
         order = metadata.choice(
             engine, "edgert.offsets", None, ("xy", "yx", "x..y..", "y..x.."), "xy"
         )
@@ -75,18 +78,23 @@ class PoseModel:
     def _find_outputs(self) -> tuple[int, int | None]:
         maps = [i for i, shape in enumerate(self._shapes) if len(shape) == 4]
         found = "; ".join(
-            f"{spec.name} {shape}" for spec, shape in zip(self.engine.outputs, self._shapes, strict=True)
+            f"{spec.name} {shape}"
+            for spec, shape in zip(self.engine.outputs, self._shapes, strict=True)
         )
         wanted = (
-            f"{self.engine.path}: expected a pose network with heatmaps (N, K, h, w), found output {found}"
+            f"{self.engine.path}: expected a pose network with heatmaps (N, K, h, w), "
+            f"found output {found}"
         )
         if not maps:
             if len(self._shapes[0]) == 3:
                 raise ModelError(f"{wanted}: a detector goes in as detector=")
             raise ModelError(wanted)
-        # Offsets are told by their name; else they are what has two channels for each of the heatmaps'.
+        # Offsets are told by their name; else they are what has two channels for each of the
+        # heatmaps'.
         channels = [self._shapes[i][1] for i in maps]
-        heatmaps = next((i for i in maps if "offset" not in self.engine.outputs[i].name.lower()), maps[0])
+        heatmaps = next(
+            (i for i in maps if "offset" not in self.engine.outputs[i].name.lower()), maps[0]
+        )
         same_grid = [
             i
             for i, count in zip(maps, channels, strict=True)
@@ -94,6 +102,10 @@ class PoseModel:
             and self._shapes[i][2:] == self._shapes[heatmaps][2:]
         ]
         height, width = self._shapes[heatmaps][2:]
-        if height > self.size[0] or width > self.size[1] or self.engine.outputs[heatmaps].dtype.kind != "f":
+        if (
+            height > self.size[0]
+            or width > self.size[1]
+            or self.engine.outputs[heatmaps].dtype.kind != "f"
+        ):
             raise ModelError(f"{wanted}: not heatmaps of an input of {self.size}")
         return heatmaps, same_grid[0] if same_grid else None

@@ -6,8 +6,8 @@ from pathlib import Path
 
 __all__ = ["Thermal"]
 
-# Counters that grow when the clock was lowered to protect the chip: x86 CPUs, and Jetson's over-current and
-# thermal events.
+# Counters that grow when the clock was lowered to protect the chip: x86 CPUs, and Jetson's
+# over-current and thermal events.
 _THROTTLE_COUNTERS = (
     "devices/system/cpu/cpu*/thermal_throttle/*_throttle_count",
     "class/hwmon/hwmon*/oc*_event_cnt",

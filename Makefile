@@ -1,0 +1,72 @@
+# Each target sets up what it needs, in a virtual environment of its own.
+PYTHON ?= python3
+VENV := .venv
+ASSETS ?= $(or $(EDGERT_ASSETS),../shared/assets)
+SOURCE ?= $(ASSETS)/videos/vtest.avi
+DETECTOR ?= $(ASSETS)/models/yolov8n.onnx
+POSE ?= $(ASSETS)/models/pose_heatmap_256x192.onnx
+FRAMES ?= 100
+
+.PHONY: help test demo lint native bench build clean
+
+help:
+	@echo "make test    install into $(VENV) and run the test suite"
+	@echo "make demo    SOURCE=video DETECTOR=model.onnx POSE=model.onnx: people, tracked, with skeletons, in out/"
+	@echo "make lint    ruff, mypy, clang-format"
+	@echo "make native  the native tests under sanitizers"
+	@echo "make bench   every stage against the pure-Python path"
+	@echo "make build   a developer's build of the native core, for PYTHONPATH=src"
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+
+# Always: pip and CMake find out themselves what has changed.
+.PHONY: installed
+installed: $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet ".[test]"
+
+test: installed
+	$(VENV)/bin/python -m pytest $(TESTS)
+
+demo: $(VENV)/bin/python
+	@for file in "$(SOURCE)" "$(DETECTOR)" "$(POSE)"; do test -e "$$file" || { \
+	  echo "make demo: $$file is not there. Name your own: make demo SOURCE=street.mp4" \
+	       "DETECTOR=yolov8n.onnx POSE=hrnet_w32_256x192.onnx"; exit 2; }; done
+	$(VENV)/bin/python -m pip install --quiet .
+	mkdir -p out
+	$(VENV)/bin/edgert run "$(SOURCE)" --detector "$(DETECTOR)" --pose "$(POSE)" --max-frames $(FRAMES) \
+	  --video out/demo.mp4 --json out/demo.jsonl --json-report out/demo.report.json
+	@echo "out/demo.mp4, out/demo.jsonl, out/demo.report.json"
+
+$(VENV)/lint: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --group lint --group native
+	touch $@
+
+lint: $(VENV)/lint installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	git ls-files '*.hpp' '*.cpp' '*.h' | xargs $(VENV)/bin/clang-format --dry-run --Werror
+
+native: $(VENV)/lint
+	$(VENV)/bin/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \
+	  -DEDGERT_PYTHON=OFF -DEDGERT_TESTS=ON -DEDGERT_SANITIZE=address,undefined
+	$(VENV)/bin/cmake --build build/asan
+	$(VENV)/bin/ctest --test-dir build/asan --output-on-failure
+	$(VENV)/bin/cmake -S . -B build/tsan -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \
+	  -DEDGERT_PYTHON=OFF -DEDGERT_TESTS=ON -DEDGERT_SANITIZE=thread
+	$(VENV)/bin/cmake --build build/tsan --target test_parallel test_pipeline
+	$(VENV)/bin/ctest --test-dir build/tsan --output-on-failure -R "parallel|pipeline"
+
+bench: installed
+	$(VENV)/bin/python benchmarks/bench_stages.py
+
+build: $(VENV)/lint
+	$(VENV)/bin/cmake -S . -B build/dev -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(VENV)/bin/python \
+	  -Dpybind11_DIR="$$($(VENV)/bin/python -m pybind11 --cmakedir)"
+	$(VENV)/bin/cmake --build build/dev
+
+clean:
+	rm -rf build out $(VENV)
