@@ -106,17 +106,16 @@ class Mp4File:
             self.abandon()
 
     def abandon(self) -> None:
-        """Closes the file as it is."""
+        """Closes the file with what is in it."""
         import av
 
-        with contextlib.suppress(OSError):
-            self._file.close()
         container, self._container = self._container, None
         if container is not None:
-            # FFmpeg would write an index into a file that lacks a part, and spoil its fragments;
-            # it finds the file closed.
-            with contextlib.suppress(OSError, ValueError, av.FFmpegError):
+            # FFmpeg writes nothing more to a file that has failed.
+            with contextlib.suppress(OSError, av.FFmpegError):
                 container.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _start(self, image: npt.NDArray[np.uint8]) -> None:
         import av
@@ -133,27 +132,20 @@ class Mp4File:
 
 
 class _File(io.FileIO):
-    """A file that takes all bytes or fails, and takes nothing more once it has failed.
+    """A file that takes all bytes or fails, and then takes back what came since `mark`."""
 
-    A failure takes back what was written since `mark`, which is the beginning of a fragment.
-    """
-
-    _failure: OSError | None = None
     _mark = 0
 
     def mark(self) -> None:
-        """What is written so far is whole."""
+        """What is written so far is whole: a fragment ends here."""
         self._mark = self.tell()
 
     def write(self, data: Any, /) -> int:
-        if self._failure is not None:
-            raise self._failure
         view = memoryview(data)
         try:
             while view:
                 view = view[super().write(view) :]
-        except OSError as error:
-            self._failure = error
+        except OSError:
             with contextlib.suppress(OSError):
                 self.truncate(self._mark)
             raise
