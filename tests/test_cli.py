@@ -152,6 +152,15 @@ def test_a_value_out_of_range_is_status_2(folder, base):
     assert "no class 'unicorn'" in error_of(edgert("run", folder, *base, "--classes", "unicorn"), 2)
 
 
+def test_an_output_never_overwrites_an_input(video, base, tmp_path):
+    before = video.read_bytes()
+    assert "same file" in error_of(edgert("run", video, *base, "--video", video), 2)
+    same = tmp_path / "out"
+    assert "same file" in error_of(edgert("run", video, *base, "--json", same, "--mot", same), 2)
+    assert "same file" in error_of(edgert("run", video, *base, "--json", base[1]), 2)
+    assert video.read_bytes() == before
+
+
 def test_missing_source(tmp_path, base):
     assert "no such file" in error_of(edgert("run", tmp_path / "x.mp4", *base), 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -125,14 +125,16 @@ class Pipeline:
             return self._collect()[1]
 
     @overload
-    def run(self, source: Any, *, fps: float | None = None) -> Iterator[Result]: ...
+    def run(self, source: Any, *, fps: float | None = None) -> Generator[Result, None, None]: ...
 
     @overload
     def run(
         self, source: Any, *, fps: float | None = None, frames: Literal[True]
-    ) -> Iterator[tuple[Image, Result]]: ...
+    ) -> Generator[tuple[Image, Result], None, None]: ...
 
-    def run(self, source: Any, *, fps: float | None = None, frames: bool = False) -> Iterator[Any]:
+    def run(
+        self, source: Any, *, fps: float | None = None, frames: bool = False
+    ) -> Generator[Any, None, None]:
         """Process all frames of a source, in order. Tracks start anew.
 
         Args:
@@ -246,7 +248,7 @@ class Pipeline:
                 self._busy_s += time.perf_counter() - started
             self._busy.release()
 
-    def _run(self, source: Any, frames: bool) -> Iterator[Any]:
+    def _run(self, source: Any, frames: bool) -> Generator[Any, None, None]:
         from edgert.run import Run
 
         with source, self._exclusive():

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgert.cli.progress import Progress
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     """Run `edgert run`; 0 when the source is done. Failures are exceptions of `edgert`."""
     if args.max_frames is not None and args.max_frames < 1:
         args.usage_error(f"--max-frames is {args.max_frames}, expected at least 1")
+    _check_outputs(args)
     from edgert.io import open_source
 
     with ExitStack() as stack:
@@ -107,6 +109,22 @@ def _work(
             progress.advance(len(result))
             if count == args.max_frames:
                 return
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """An output empties its file when it opens it: no file may be named twice."""
+    named = {f"SOURCE {text}": text for text in args.source}
+    named |= {"--detector": args.detector, "--pose": args.pose}
+    seen: dict[Path, str] = {}
+    for option in ("json", "mot", "coco", "video", "json_report"):
+        named[f"--{option.replace('_', '-')}"] = getattr(args, option)
+    for name, text in named.items():
+        if text is None or text == "-" or not (name.startswith("--") or Path(text).is_file()):
+            continue
+        path = Path(text).resolve()
+        if path in seen and not name.startswith("SOURCE"):
+            args.usage_error(f"{name} {text} is the same file as {seen[path]}")
+        seen.setdefault(path, name)
 
 
 def _source(texts: list[str]) -> Any:
