@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SinkError
+from edgert.errors import SinkError
 
 if TYPE_CHECKING:
-    from ..evaluation import Report
+    from edgert.evaluation import Report
 
 __all__ = ["add_parser", "run"]
 
@@ -49,6 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add("--runtime", default="auto", help="runtime of the networks (default: auto)")
     add("--device", default="auto", help='"cpu", "cuda:0" or "auto" (default)')
+    add("--threads", metavar="N", type=int, help="threads within a network (default: all cores)")
     add("--json-report", metavar="PATH", help="write the report as JSON; - for standard output")
     add("--quiet", action="store_true", help="print no table and no progress")
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -93,13 +94,15 @@ def _evaluate(args: argparse.Namespace) -> Report:
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..evaluation import coco
-    from ..pipeline import Pipeline
+    from edgert.engine import Engine
+    from edgert.evaluation import CropPose, coco
+    from edgert.pipeline import Pipeline
+
+    def load(path: str) -> Engine:
+        return Engine(path, runtime=args.runtime, device=args.device, threads=args.threads)
 
     settings: dict[str, Any] = {
         "tracker": None,
-        "runtime": args.runtime,
-        "device": args.device,
         "score_threshold": 0.001,
         "nms_threshold": 0.7,
     }
@@ -115,7 +118,9 @@ def _evaluate(args: argparse.Namespace) -> Report:
             progress.update(bar, completed=done)
 
         if args.instances:
-            with Pipeline(args.detector, classes=None, max_detections=300, **settings) as pipe:
+            with Pipeline(
+                load(args.detector), classes=None, max_detections=300, **settings
+            ) as pipe:
                 reports.append(
                     coco(
                         pipe,
@@ -126,10 +131,9 @@ def _evaluate(args: argparse.Namespace) -> Report:
                     )
                 )
         if args.keypoints and args.boxes == "annotated":
-            network = _pose_on_boxes(args)
             reports.append(
                 coco(
-                    network,
+                    CropPose(load(args.pose)),
                     args.images,
                     keypoints_json=args.keypoints,
                     boxes="annotated",
@@ -138,7 +142,11 @@ def _evaluate(args: argparse.Namespace) -> Report:
             )
         elif args.keypoints:
             with Pipeline(
-                args.detector, pose=args.pose, classes=("person",), max_detections=20, **settings
+                load(args.detector),
+                load(args.pose),
+                classes=("person",),
+                max_detections=20,
+                **settings,
             ) as pipe:
                 reports.append(
                     coco(
@@ -150,11 +158,3 @@ def _evaluate(args: argparse.Namespace) -> Report:
                     )
                 )
     return reports[0] if len(reports) == 1 else reports[0].merged(reports[1])
-
-
-def _pose_on_boxes(args: argparse.Namespace) -> Any:
-    from ..engines import load
-    from ..evaluation import CropPose
-
-    engine = load(args.pose, runtime=args.runtime, device=args.device)
-    return CropPose(engine, engine.input_size)

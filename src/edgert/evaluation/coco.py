@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Error
-from .dataset import Dataset
-from .report import Report
+from edgert.errors import Error
+from edgert.evaluation.dataset import Dataset
+from edgert.evaluation.report import Report
 
 __all__ = ["coco"]
 
