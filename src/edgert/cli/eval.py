@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-
-from edgert.errors import SinkError
 
 if TYPE_CHECKING:
     from edgert.evaluation import Report
@@ -58,15 +56,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run `edgert eval`; 0 when the report is complete. Failures are exceptions of `edgert`."""
     _check_usage(args)
-    report = _evaluate(args)
-    if args.json_report == "-":
-        print(json.dumps(report.to_dict(), indent=2))
-    elif args.json_report:
-        try:
-            text = json.dumps(report.to_dict(), indent=2) + "\n"
-            Path(args.json_report).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise SinkError(f"cannot write the report {args.json_report}: {error}") from error
+    from edgert.io.sinks.base import OutputFile
+
+    with ExitStack() as stack:
+        # Opened before minutes of inference are spent on what could not be written.
+        output = None
+        if args.json_report:
+            output = OutputFile(args.json_report)
+            stack.callback(output.close)
+        report = _evaluate(args)
+        if output is not None:
+            output.write((json.dumps(report.to_dict(), indent=2) + "\n").encode())
     if not args.quiet and args.json_report != "-":
         from rich.console import Console
 
@@ -84,10 +84,6 @@ def _check_usage(args: argparse.Namespace) -> None:
         args.usage_error("--boxes annotated is about keypoint AP: add --keypoints JSON")
     if not args.detector and (args.instances or args.boxes == "detector"):
         args.usage_error("add --detector MODEL (only --boxes annotated alone does without)")
-    if args.json_report and args.json_report != "-":
-        folder = Path(args.json_report).resolve().parent
-        if not folder.is_dir():
-            args.usage_error(f"--json-report: there is no folder {folder}")
 
 
 def _evaluate(args: argparse.Namespace) -> Report:
