@@ -4,9 +4,9 @@
 
 Both run the same models in onnxruntime with as many threads. What differs is everything around the
 networks, and that edgert's threads sleep where onnxruntime's default is to spin; `--no-spinning`
-takes that default from the baseline too. Boxes are checked to agree before anything is timed: the baseline resamples to
-8 bits, which moves boxes by fractions of a pixel and single detections over the threshold.
-Also prints which share of the time goes to the stages that are not networks.
+takes that default from the baseline too. Boxes are checked to agree before anything is timed: the
+baseline resamples to 8 bits, which moves boxes by fractions of a pixel and single detections over
+the threshold. Also prints which share of the time goes to the stages that are not networks.
 """
 
 import argparse
