@@ -16,9 +16,6 @@ constexpr int kChannels = 3;
 constexpr int kLanes = 8;       // output pixels a step of blend_columns
 constexpr int kGrainRows = 16;  // below this a second thread costs more than it brings
 
-using Float4 = float __attribute__((vector_size(16)));
-using Float8 = float __attribute__((vector_size(32)));
-
 // Memory of one thread, kept from frame to frame.
 struct Scratch {
   std::vector<float> row;  // two source rows blended, BGR interleaved, border pixels included
