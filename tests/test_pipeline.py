@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -473,3 +475,52 @@ def test_real_video(asset):
         margin = 0.25 * (high - low)
         inside = (result.keypoints > low - margin) & (result.keypoints < high + margin)
         assert inside.mean() > 0.95
+
+
+def test_closing_under_a_run_ends_it(detector, pose):
+    for _ in range(5):
+        pipe = edgert.Pipeline(detector, pose)
+        running = pipe.run(iter(moving_people(1000)))
+        next(running)
+        pipe.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            list(running)
+
+
+def test_closing_under_calls_of_other_threads(detector, pose):
+    frame = moving_people(1)[0]
+    for _ in range(5):
+        pipe = edgert.Pipeline(detector, pose)
+        failed = []
+
+        def call(pipe=pipe, failed=failed):
+            try:
+                while True:
+                    pipe(frame)
+            except RuntimeError as error:
+                failed.append(str(error))
+
+        threads = [threading.Thread(target=call) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        pipe.close()
+        for thread in threads:
+            thread.join(20)
+        assert len(failed) == 3
+
+
+@pytest.mark.parametrize("last_line", ["", "next(running)", "del pipe", "raise SystemExit(3)"])
+def test_a_program_may_end_in_the_middle(detector, pose, last_line):
+    program = f"""
+import numpy as np, edgert
+pipe = edgert.Pipeline({str(detector)!r}, {str(pose)!r}, lanes=4)
+def frames():
+    while True:
+        yield np.full((64, 64, 3), 200, np.uint8)
+running = pipe.run(frames())
+next(running)
+{last_line}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert done.returncode == (3 if "3" in last_line else 0), done.stderr
+    assert done.stderr == b""

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "bindings/bindings.hpp"
@@ -53,47 +54,66 @@ std::unique_ptr<Engine> make_engine(const py::object& run, const py::array& inpu
                                         py::make_tuple(input, outputs));
 }
 
-// The native pipeline together with the frames that it looks at.
+// The native pipeline together with the frames that it looks at. Shared by the calls that are in
+// it, so that closing it under them is safe.
+struct Core {
+  struct Held {
+    py::array image;
+    py::object tag;
+  };
+
+  std::mutex mutex;
+  std::deque<Held> frames;  // in flight, oldest first
+  std::optional<Pipeline> pipeline;
+
+  // With the interpreter lock, which the pose thread may need to finish.
+  ~Core() {
+    py::gil_scoped_release release;
+    pipeline.reset();
+  }
+};
+
 class PyPipeline {
  public:
   PyPipeline(DetectorLeg detector, PoseLeg pose, TrackerLeg tracker, int lanes)
-      : pipeline_(std::make_unique<Pipeline>(std::make_unique<cpu::CpuBackend>(),
-                                             std::move(detector), std::move(pose),
-                                             std::move(tracker), lanes)) {}
-  ~PyPipeline() { close(); }
+      : core_(std::make_shared<Core>()) {
+    core_->pipeline.emplace(std::make_unique<cpu::CpuBackend>(), std::move(detector),
+                            std::move(pose), std::move(tracker), lanes);
+  }
 
-  // Waits for a free lane; False if `stop` was called meanwhile.
+  // Waits for a free lane; False if stop() or close() was called meanwhile.
   bool submit(const py::array& image, const py::object& tag, int stream, double time_s) {
     const FrameView frame = frame_view(image);
-    Pipeline& pipeline = open();
-    if (!wait([&] { return pipeline.wait_for_lane(kSignalInterval); })) return false;
+    const std::shared_ptr<Core> core = open();
+    if (!wait([&] { return core->pipeline->wait_for_lane(kSignalInterval); })) return false;
     {
-      std::lock_guard lock(mutex_);
-      frames_.push_back({image, tag});
+      std::lock_guard lock(core->mutex);
+      core->frames.push_back({image, tag});
     }
     py::gil_scoped_release release;
-    pipeline.submit(frame, stream, time_s);
+    core->pipeline->submit(frame, stream, time_s);
     return true;
   }
 
   // (tag, boxes, scores, class_ids, ids, keypoints, keypoint_scores, dropped_rows,
-  // dropped_heatmaps) of the oldest frame, or
-  // None if `stop` was called before there was one.
+  // dropped_heatmaps) of the oldest frame, or None if stop() or close() was called before there was
+  // one.
   py::object collect() {
-    Pipeline& pipeline = open();
+    const std::shared_ptr<Core> core = open();
     Lane* lane = nullptr;
-    if (!wait([&] { return (lane = pipeline.wait_for_result(kSignalInterval)) != nullptr; })) {
+    if (!wait(
+            [&] { return (lane = core->pipeline->wait_for_result(kSignalInterval)) != nullptr; })) {
       return py::none();
     }
     py::object tag;
     {
-      std::lock_guard lock(mutex_);
-      tag = std::move(frames_.front().tag);
-      frames_.pop_front();
+      std::lock_guard lock(core->mutex);
+      tag = std::move(core->frames.front().tag);
+      core->frames.pop_front();
     }
     const std::exception_ptr error = std::exchange(lane->error, nullptr);
     py::object result = error ? py::none() : to_python(*lane, tag);
-    pipeline.release();
+    core->pipeline->release();
     if (error) std::rethrow_exception(error);
     return result;
   }
@@ -102,29 +122,25 @@ class PyPipeline {
   void stop() { stopped_ = true; }
   void resume() { stopped_ = false; }
 
-  int in_flight() { return open().in_flight(); }
+  int in_flight() { return open()->pipeline->in_flight(); }
 
   void reset() {
-    require(open().in_flight() == 0, "reset: frames are in flight; collect them first");
-    pipeline_->reset();
+    require(in_flight() == 0, "reset: frames are in flight; collect them first");
+    open()->pipeline->reset();
   }
 
-  void clear_times() { open().times().clear(); }
+  void clear_times() { open()->pipeline->times().clear(); }
 
   void close() {
-    std::unique_ptr<Pipeline> pipeline = std::move(pipeline_);
-    {
-      py::gil_scoped_release release;  // the pose thread may need it to finish
-      pipeline.reset();
-    }
-    std::lock_guard lock(mutex_);
-    frames_.clear();
+    stopped_ = true;
+    core_.reset();
   }
 
   py::dict stages() {
+    const std::shared_ptr<Core> core = open();
     py::dict all;
     for (std::size_t i = 0; i < kStageNames.size(); ++i) {
-      const TimeHistogram times = open().times().snapshot(static_cast<Stage>(i));
+      const TimeHistogram times = core->pipeline->times().snapshot(static_cast<Stage>(i));
       if (times.count() == 0) continue;
       py::dict stage;
       stage["count"] = times.count();
@@ -138,14 +154,9 @@ class PyPipeline {
   }
 
  private:
-  struct Held {
-    py::array image;
-    py::object tag;
-  };
-
-  Pipeline& open() {
-    if (pipeline_ == nullptr) throw Error("the pipeline is closed");
-    return *pipeline_;
+  std::shared_ptr<Core> open() const {
+    if (core_ == nullptr) throw Error("the pipeline is closed");
+    return core_;
   }
 
   // Polls without the GIL until `ready()` or stop(); lets Ctrl-C through.
@@ -177,9 +188,7 @@ class PyPipeline {
                           keypoint_scores, lane.detections.dropped_rows, lane.dropped_heatmaps);
   }
 
-  std::unique_ptr<Pipeline> pipeline_;
-  std::mutex mutex_;
-  std::deque<Held> frames_;
+  std::shared_ptr<Core> core_;
   std::atomic<bool> stopped_{false};
 };
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +22,19 @@ from edgert.legs import detector_leg, pose_leg
 from edgert.models import DetectorModel, PoseModel
 from edgert.monitor import Thermal
 from edgert.result import Result
+from edgert.run import Run
 
 __all__ = ["Pipeline"]
+
+# At exit, while threads can still run Python: the interpreter's end does not wait for theirs.
+_open_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for pipeline in list(_open_pipelines):
+        pipeline.close()
+
 
 _PRECISIONS = ("auto", "fp32", "fp16", "int8")
 
@@ -101,7 +114,9 @@ class Pipeline:
         self._busy = threading.Lock()
         self._thermal = Thermal()
         self._next_index = 0
+        self._current: Run | None = None
         self._begin_counts()
+        _open_pipelines.add(self)
 
     def __call__(self, frame: Any, *, time_s: float | None = None) -> Result:
         """Process one image; with a tracker, the next one of a sequence.
@@ -192,7 +207,12 @@ class Pipeline:
             self._begin_counts()
 
     def close(self) -> None:
-        """Give back threads and memory; the pipeline is of no use afterwards. Twice is fine."""
+        """Give back threads and memory; the pipeline is of no use afterwards. Twice is fine.
+
+        A `run` that is under way ends.
+        """
+        if self._current is not None:
+            self._current.close()
         self._core.close()
 
     def __enter__(self) -> Pipeline:
@@ -249,16 +269,15 @@ class Pipeline:
             self._busy.release()
 
     def _run(self, source: Any, frames: bool) -> Generator[Any, None, None]:
-        from edgert.run import Run
-
         with source, self._exclusive():
             self._core.reset()
-            run = Run(self._core, source, self._collect)
+            run = self._current = Run(self._core, source, self._collect)
             try:
                 for frame, result in run:
                     yield (frame.image, result) if frames else result
             finally:
                 run.close()
+                self._current = None
                 self._dropped_frames += source.dropped
                 self._skipped_frames += source.skipped
 
