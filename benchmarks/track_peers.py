@@ -1,6 +1,7 @@
 """Installed trackers behind one call: `step = make(); output = step(frame)`.
 
-Each gets the frame in the form it likes best, prepared outside the clock. Options are brought as close to ByteTrack's defaults as each allows.
+Each gets the frame in the form it likes best, prepared outside the clock. Options are brought as close
+to ByteTrack's defaults as each allows.
 """
 
 import importlib.metadata
@@ -28,6 +29,8 @@ class Peer:
 
     @property
     def title(self) -> str:
+        if self.name == "edgert":
+            return self.name
         return f"{self.name} {importlib.metadata.version(self.package)}"
 
 
@@ -43,9 +46,7 @@ def edgert() -> Peer:
 
         return step
 
-    return Peer(
-        "edgert", "edgert", lambda *frame: frame, make, count=lambda output: len(output[0])
-    )
+    return Peer("edgert", "edgert", lambda *frame: frame, make, count=lambda output: len(output[0]))
 
 
 def supervision() -> Peer:

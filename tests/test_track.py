@@ -412,6 +412,16 @@ def test_features_missing_or_useless_leave_motion_alone():
         same(broken.update(boxes, scores, features=np.full((len(boxes), 8), np.nan)), expected)
 
 
+def test_proximity_bounds_what_looks_can_match():
+    """Boxes that share 0.12: too little for motion alone, and for looks by default."""
+    red = np.eye(1, 8)
+    for proximity, expected in ((0.5, []), (0.9, [1])):
+        tracker = ByteTrack(proximity_thresh=proximity)
+        for x in (0, 0, 0, 40):
+            ids = tracker.update([box(x)], [0.9], features=red).ids.tolist()
+        assert ids == expected
+
+
 def test_without_a_bound_on_proximity_looks_alone_can_match():
     """Someone leaves behind a pillar and comes out far from where he went in."""
     red = np.eye(1, 8)
