@@ -435,6 +435,18 @@ def test_without_a_bound_on_proximity_looks_alone_can_match():
         assert tracks.ids.tolist() == expected
 
 
+def test_a_new_track_does_not_look_like_the_one_whose_place_it_takes():
+    red, blue = np.eye(2, 8)
+    tracker = ByteTrack(proximity_thresh=1.0, track_buffer=0)
+    for _ in range(3):
+        tracker.update([box(0)], [0.9], features=[red])
+    for _ in range(3):
+        tracker.update([], [])
+    for _ in range(2):
+        tracker.update([box(300)], [0.9], features=[blue])
+    assert tracker.update([box(600)], [0.9], features=[blue]).ids.tolist() == [2]
+
+
 def test_the_smoothed_feature_follows_slowly():
     """Weight 0.9 on the past: one odd picture is forgiven, a lasting change is learnt."""
     red, blue = np.eye(2, 8)

@@ -196,6 +196,21 @@ void test_wide_and_inverted_boxes() {
   }
 }
 
+// A lost track that a zooming camera carries away is let go before its numbers leave their range.
+void test_lost_tracks_stay_within_bounds() {
+  ByteTrack tracker({.track_buffer = 1e6});
+  Frame frame;
+  frame.add(100, 100, 150, 200, 0.9f);
+  for (int i = 0; i < 3; ++i) tracker.update(frame.view());
+  int frames = 0;
+  do {
+    tracker.update({.warp = Warp{100, 0, 0, 0, 100, 0}});
+  } while (tracker.lost_count() > 0 && ++frames < 100);
+  CHECK(tracker.lost_count() == 0 && frames > 2);
+  CHECK(tracker.update(frame.view()).ids.empty());
+  CHECK(tracker.update(frame.view()).ids[0] == 2);
+}
+
 // Floats of any bit pattern, extreme doubles, absurd options: state and output stay sound.
 void test_garbage() {
   std::mt19937 random(4);
@@ -292,5 +307,6 @@ int main() {
   test_a_refused_frame_changes_nothing();
   test_warp_is_exact_for_similarities();
   test_wide_and_inverted_boxes();
+  test_lost_tracks_stay_within_bounds();
   test_garbage();
 }
