@@ -1,6 +1,7 @@
 """The tracker's behaviour beyond the golden data: options, bad input, invariants."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -239,22 +240,22 @@ def test_one_thread_at_a_time():
     rng = np.random.default_rng(3)
     corner = rng.uniform(0, 30000, (4000, 2))
     boxes, scores = np.hstack([corner, corner + 40]), np.full(4000, 0.9)
-    tracker, outcomes = ByteTrack(), []
+    tracker, outcomes, end = ByteTrack(), set(), time.monotonic() + 20
 
     def work():
-        for _ in range(20):
+        while "refused" not in outcomes and time.monotonic() < end:
             try:
                 tracker.update(boxes, scores)
-                outcomes.append("done")
+                outcomes.add("done")
             except RuntimeError as error:
-                outcomes.append("refused" if "another thread" in str(error) else str(error))
+                outcomes.add("refused" if "another thread" in str(error) else str(error))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(outcomes) == {"done", "refused"}
+    assert outcomes == {"done", "refused"}
     assert len(tracker.update(boxes, scores)) == 4000
 
 
@@ -414,6 +415,16 @@ def test_features_missing_or_useless_leave_motion_alone():
         same(broken.update(boxes, scores, features=np.full((len(boxes), 8), np.nan)), expected)
 
 
+def test_proximity_bounds_what_looks_can_match():
+    """Boxes that share 0.12: too little for motion alone, and for looks by default."""
+    red = np.eye(1, 8)
+    for proximity, expected in ((0.5, []), (0.9, [1])):
+        tracker = ByteTrack(proximity_thresh=proximity)
+        for x in (0, 0, 0, 40):
+            ids = tracker.update([box(x)], [0.9], features=red).ids.tolist()
+        assert ids == expected
+
+
 def test_without_a_bound_on_proximity_looks_alone_can_match():
     """Someone leaves behind a pillar and comes out far from where he went in."""
     red = np.eye(1, 8)
@@ -424,6 +435,18 @@ def test_without_a_bound_on_proximity_looks_alone_can_match():
         tracker.update([], [])
         tracks = tracker.update([box(500)], [0.9], features=50 * red)
         assert tracks.ids.tolist() == expected
+
+
+def test_a_new_track_does_not_look_like_the_one_whose_place_it_takes():
+    red, blue = np.eye(2, 8)
+    tracker = ByteTrack(proximity_thresh=1.0, track_buffer=0)
+    for _ in range(3):
+        tracker.update([box(0)], [0.9], features=[red])
+    for _ in range(3):
+        tracker.update([], [])
+    for _ in range(2):
+        tracker.update([box(300)], [0.9], features=[blue])
+    assert tracker.update([box(600)], [0.9], features=[blue]).ids.tolist() == [2]
 
 
 def test_the_smoothed_feature_follows_slowly():

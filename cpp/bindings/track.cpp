@@ -36,21 +36,24 @@ py::array as_array(py::handle object, const char* name) {
   }
 }
 
+// By type number: pybind11's own check builds dtypes to compare, which takes longer than the
+// tracker.
 template <class T>
 bool is_array_of(py::handle object) {
-  return py::isinstance<py::array_t<T, py::array::c_style>>(object);
+  if (!py::isinstance<py::array>(object)) return false;
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  const py::dtype type = array.dtype();
+  return type.num() == py::dtype::num_of<T>() && type.byteorder() == '=' &&
+         (array.flags() & py::array::c_style) != 0;
 }
 
 // Owns what its spans view.
 class RealArray {
  public:
-  RealArray(py::handle object, const char* name) : is_float_(is_array_of<float>(object)) {
-    if (is_float_ || is_array_of<double>(object)) {
-      array_ = py::reinterpret_borrow<py::array>(object);
-    } else {
-      array_ = as_array<double>(object, name);
-    }
-  }
+  RealArray(py::handle object, const char* name)
+      : is_float_(is_array_of<float>(object)),
+        array_(is_float_ || is_array_of<double>(object) ? py::reinterpret_borrow<py::array>(object)
+                                                        : as_array<double>(object, name)) {}
 
   const py::array& array() const { return array_; }
 
@@ -61,8 +64,8 @@ class RealArray {
   }
 
  private:
-  py::array array_;
   bool is_float_;
+  py::array array_;
 };
 
 // The tracks of one frame, in one block of memory that the arrays handed out view.
@@ -183,35 +186,35 @@ Tracks Tracker::update(py::handle boxes_object, py::handle scores_object,
   track::Detections detections{.boxes = boxes.view(), .scores = scores.view()};
   detections.timestamp = timestamp;
 
-  py::array class_ids, features, warp;
+  std::optional<py::array> class_ids, features, warp;  // an empty py::array is a new NumPy array
   if (!class_ids_object.is_none()) {
     class_ids = as_array<std::int32_t>(class_ids_object, "class_ids");
-    if (class_ids.size() != count) {
-      throw InvalidArgument("class_ids has shape " + shape_text(class_ids) + ", expected (" +
+    if (class_ids->size() != count) {
+      throw InvalidArgument("class_ids has shape " + shape_text(*class_ids) + ", expected (" +
                             std::to_string(count) + ",)");
     }
-    detections.class_ids = {static_cast<const std::int32_t*>(class_ids.data()),
+    detections.class_ids = {static_cast<const std::int32_t*>(class_ids->data()),
                             static_cast<std::size_t>(count)};
   }
   if (!features_object.is_none()) {
     features = as_array<float>(features_object, "features");
-    if (!(count == 0 && features.size() == 0) &&
-        (features.ndim() != 2 || features.shape(0) != count || features.shape(1) == 0)) {
-      throw InvalidArgument("features has shape " + shape_text(features) + ", expected (" +
+    if (!(count == 0 && features->size() == 0) &&
+        (features->ndim() != 2 || features->shape(0) != count || features->shape(1) == 0)) {
+      throw InvalidArgument("features has shape " + shape_text(*features) + ", expected (" +
                             std::to_string(count) + ", D) with D of at least 1");
     }
     if (count > 0) {
-      detections.features = {static_cast<const float*>(features.data()),
-                             static_cast<std::size_t>(features.size())};
-      detections.feature_width = static_cast<std::size_t>(features.shape(1));
+      detections.features = {static_cast<const float*>(features->data()),
+                             static_cast<std::size_t>(features->size())};
+      detections.feature_width = static_cast<std::size_t>(features->shape(1));
     }
   }
   if (!warp_object.is_none()) {
     warp = as_array<double>(warp_object, "warp");
-    if (warp.ndim() != 2 || warp.shape(0) != 2 || warp.shape(1) != 3) {
-      throw InvalidArgument("warp has shape " + shape_text(warp) + ", expected (2, 3)");
+    if (warp->ndim() != 2 || warp->shape(0) != 2 || warp->shape(1) != 3) {
+      throw InvalidArgument("warp has shape " + shape_text(*warp) + ", expected (2, 3)");
     }
-    const auto* m = static_cast<const double*>(warp.data());
+    const auto* m = static_cast<const double*>(warp->data());
     detections.warp = track::Warp{m[0], m[1], m[2], m[3], m[4], m[5]};
   }
 
