@@ -16,6 +16,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+
 import track_peers
 from edgert._core import ByteTrack
 
