@@ -75,10 +75,10 @@ struct Core {
 
 class PyPipeline {
  public:
-  PyPipeline(DetectorLeg detector, PoseLeg pose, TrackerLeg tracker, int lanes)
+  PyPipeline(DetectorLeg detector, ReidLeg reid, TrackerLeg tracker, PoseLeg pose, int lanes)
       : core_(std::make_shared<Core>()) {
     core_->pipeline.emplace(std::make_unique<cpu::CpuBackend>(), std::move(detector),
-                            std::move(pose), std::move(tracker), lanes);
+                            std::move(reid), std::move(tracker), std::move(pose), lanes);
   }
 
   // Waits for a free lane; False if stop() or close() was called meanwhile.
@@ -192,25 +192,32 @@ class PyPipeline {
   std::atomic<bool> stopped_{false};
 };
 
-std::unique_ptr<PyPipeline> make_pipeline(const py::object& detector, const py::object& pose,
-                                          const py::object& tracker, bool untracked, int lanes) {
+std::unique_ptr<PyPipeline> make_pipeline(const py::object& detector, const py::object& reid,
+                                          const py::object& tracker, const py::object& pose,
+                                          bool untracked, int lanes) {
   require(lanes >= 1 && lanes <= 64, "lanes: expected 1 to 64");
   const auto engine = [](const py::object& leg) {
     return make_engine(leg.attr("run"), leg.attr("input"),
                        leg.attr("outputs").cast<std::vector<py::array>>());
   };
-  DetectorLeg detector_leg{engine(detector), detector.attr("normalization").cast<Normalization>(),
-                           detector.attr("classes").cast<int>(),
-                           detector.attr("filter").cast<BoxFilter>(),
-                           detector.attr("joints").cast<int>()};
-  PoseLeg pose_leg;
-  if (!pose.is_none()) {
-    pose_leg = {engine(pose), pose.attr("normalization").cast<Normalization>(),
-                pose.attr("layout").cast<HeatmapLayout>(), pose.attr("padding").cast<double>()};
+  const auto normalization = [](const py::object& leg) {
+    return leg.attr("normalization").cast<Normalization>();
+  };
+  DetectorLeg detector_leg{
+      engine(detector), normalization(detector), detector.attr("classes").cast<int>(),
+      detector.attr("filter").cast<BoxFilter>(), detector.attr("joints").cast<int>()};
+  ReidLeg reid_leg;
+  if (!reid.is_none()) {
+    reid_leg = {engine(reid), normalization(reid), reid.attr("padding").cast<double>()};
   }
   TrackerLeg tracker_leg{tracker.is_none() ? nullptr : share_tracker(tracker), untracked};
-  return std::make_unique<PyPipeline>(std::move(detector_leg), std::move(pose_leg),
-                                      std::move(tracker_leg), lanes);
+  PoseLeg pose_leg;
+  if (!pose.is_none()) {
+    pose_leg = {engine(pose), normalization(pose), pose.attr("layout").cast<HeatmapLayout>(),
+                pose.attr("padding").cast<double>()};
+  }
+  return std::make_unique<PyPipeline>(std::move(detector_leg), std::move(reid_leg),
+                                      std::move(tracker_leg), std::move(pose_leg), lanes);
 }
 
 }  // namespace
@@ -254,7 +261,8 @@ void bind_pipeline(py::module_& m) {
            "offsets"_a = OffsetLayout{});
 
   py::class_<PyPipeline>(m, "Pipeline")
-      .def(py::init(&make_pipeline), "detector"_a, "pose"_a, "tracker"_a, "untracked"_a, "lanes"_a)
+      .def(py::init(&make_pipeline), "detector"_a, "reid"_a, "tracker"_a, "pose"_a, "untracked"_a,
+           "lanes"_a)
       .def("submit", &PyPipeline::submit, "image"_a, "tag"_a, "stream"_a, "time_s"_a)
       .def("collect", &PyPipeline::collect)
       .def("stop", &PyPipeline::stop)

@@ -18,8 +18,8 @@ from edgert.engine import Engine
 from edgert.errors import DamagedInputWarning
 from edgert.io.arrays import DEFAULT_FPS, as_image
 from edgert.io.frame import Frame, Image
-from edgert.legs import detector_leg, pose_leg
-from edgert.models import DetectorModel, PoseModel
+from edgert.legs import detector_leg, pose_leg, reid_leg
+from edgert.models import DetectorModel, PoseModel, ReidModel
 from edgert.monitor import Thermal
 from edgert.result import Result
 from edgert.run import Run
@@ -52,6 +52,8 @@ class Pipeline:
         pose: Path of a top-down pose network with heatmaps `(N, K, h, w)`, or an `Engine`. None:
             boxes and ids only.
         tracker: "bytetrack", a `ByteTrack` of your own parameters, or None.
+        reid: Path of an appearance network (a person's crop to a feature vector), or an `Engine`.
+            It tells people apart who cross: see `ByteTrack`'s `appearance_thresh`.
         runtime: "auto" or "onnxruntime".
         device: "auto" or "cpu".
         precision: "auto" runs a model as it is; "fp32", "fp16" and "int8" insist on what the model
@@ -77,6 +79,7 @@ class Pipeline:
         detector: str | Path | Engine,
         pose: str | Path | Engine | None = None,
         tracker: Literal["bytetrack"] | _core.ByteTrack | None = "bytetrack",
+        reid: str | Path | Engine | None = None,
         *,
         runtime: str = "auto",
         device: str = "auto",
@@ -99,13 +102,17 @@ class Pipeline:
             score_threshold = 0.25 if native_tracker is None else 0.1
         self._detector = DetectorModel(_load(detector, runtime, device))
         self._pose = None if pose is None else PoseModel(_load(pose, runtime, device))
-        for model in (self._detector, self._pose):
+        self._reid = None if reid is None else ReidModel(_load(reid, runtime, device))
+        if self._reid is not None and native_tracker is None:
+            raise ValueError("reid is given, but there is no tracker to make use of it")
+        for model in (self._detector, self._pose, self._reid):
             if model is not None:
                 _check_precision(model.engine, precision)
         self._core = _core.Pipeline(
             detector_leg(self._detector, classes, score_threshold, nms_threshold, max_detections),
-            None if self._pose is None else pose_leg(self._pose),
+            None if self._reid is None else reid_leg(self._reid),
             native_tracker,
+            None if self._pose is None else pose_leg(self._pose),
             untracked,
             lanes,
         )
@@ -175,12 +182,12 @@ class Pipeline:
         """What the pipeline has done since it was made or `reset`.
 
         Returns:
-            `stages`: for each of preprocess, detect, boxes, track, crop, pose, keypoints and total
-                a dict of
-            count, mean, p50, p95 and p99 in ms; `fps`: frames a second while frames were in flight;
-            `frames`; `dropped_frames`, of live sources; `skipped_frames`, unreadable;
-            `dropped_rows` and `dropped_heatmaps`, of the models' outputs, not finite; `temperature`
-            in degrees Celsius and `throttled`, None where the machine does not say.
+            `stages`: for each of preprocess, detect, boxes, reid, track, crop, pose, keypoints and
+            total that ran, a dict of count, mean, p50, p95 and p99 in ms; `fps`: frames a second
+            while frames were in flight; `frames`; `dropped_frames`, of live sources;
+            `skipped_frames`, unreadable; `dropped_rows` and `dropped_heatmaps`, of the models'
+            outputs, not finite; `temperature` in degrees Celsius and `throttled`, None where the
+            machine does not say.
         """
         return {
             "stages": self._core.stages(),
@@ -232,7 +239,7 @@ class Pipeline:
         return self._detector.names
 
     def __repr__(self) -> str:
-        def describe(model: DetectorModel | PoseModel) -> str:
+        def describe(model: DetectorModel | PoseModel | ReidModel) -> str:
             network, (height, width) = model.engine.network, model.size
             dtype = model.engine.inputs[0].dtype
             name = Path(network.path).name
@@ -241,6 +248,8 @@ class Pipeline:
         lines = [f"detector: {describe(self._detector)}"]
         if self._pose is not None:
             lines.append(f"pose:     {describe(self._pose)}, {self._pose.joints} joints")
+        if self._reid is not None:
+            lines.append(f"reid:     {describe(self._reid)}, {self._reid.width} values")
         lines.append(f"tracker:  {self._tracker!r}")
         lines.append(
             f"host:     {_core.num_threads()} threads, {self._lanes} lanes; runtime and device: "

@@ -41,6 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--detector", metavar="MODEL", required=True, help="detector with the YOLOv8 head, .onnx")
     add("--pose", metavar="MODEL", help="top-down pose network with heatmaps, .onnx")
     add("--tracker", choices=("bytetrack", "none"), default="bytetrack", help="default: bytetrack")
+    add("--reid", metavar="MODEL", help="appearance network for the tracker, .onnx")
     add(
         "--classes",
         metavar="NAME",
@@ -114,7 +115,7 @@ def _work(
 def _check_outputs(args: argparse.Namespace) -> None:
     """An output empties its file when it opens it: no file may be named twice."""
     named = {f"SOURCE {text}": text for text in args.source}
-    named |= {"--detector": args.detector, "--pose": args.pose}
+    named |= {"--detector": args.detector, "--pose": args.pose, "--reid": args.reid}
     seen: dict[Path, str] = {}
     for option in ("json", "mot", "coco", "video", "json_report"):
         named[f"--{option.replace('_', '-')}"] = getattr(args, option)
@@ -150,6 +151,7 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
         load(args.detector),
         None if args.pose is None else load(args.pose),
         None if args.tracker == "none" else args.tracker,
+        None if args.reid is None else load(args.reid),
         classes=classes,
         score_threshold=args.score_threshold,
         nms_threshold=args.nms_threshold,
