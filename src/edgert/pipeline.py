@@ -16,6 +16,7 @@ from edgert.engine import Engine
 from edgert.errors import DamagedInputWarning
 from edgert.io.arrays import DEFAULT_FPS, as_image
 from edgert.io.frame import Frame, Image
+from edgert.io.source import Source
 from edgert.legs import detector_leg, pose_leg
 from edgert.models import DetectorModel, PoseModel
 from edgert.monitor import Thermal
@@ -101,6 +102,8 @@ class Pipeline:
         self._busy = threading.Lock()
         self._thermal = Thermal()
         self._next_index = 0
+        self._source: Source | None = None
+        self._started: float | None = None
         self._begin_counts()
 
     def __call__(self, frame: Any, *, time_s: float | None = None) -> Result:
@@ -157,7 +160,7 @@ class Pipeline:
         return self._run(open_source(source, fps=fps), frames)
 
     def stats(self) -> dict[str, Any]:
-        """What the pipeline has done since it was made or `reset`.
+        """What the pipeline has done since it was made or `reset`; any thread may ask, at any time.
 
         Returns:
             `stages`: for each of preprocess, detect, boxes, track, crop, pose, keypoints and total
@@ -167,12 +170,15 @@ class Pipeline:
             `dropped_rows` and `dropped_heatmaps`, of the models' outputs, not finite; `temperature`
             in degrees Celsius and `throttled`, None where the machine does not say.
         """
+        # Also asked for by other threads while a run is under way.
+        source, started = self._source, self._started
+        busy_s = self._busy_s + (time.perf_counter() - started if started else 0.0)
         return {
             "stages": self._core.stages(),
-            "fps": self._frames / self._busy_s if self._busy_s > 0 else 0.0,
+            "fps": self._frames / busy_s if busy_s > 0 else 0.0,
             "frames": self._frames,
-            "dropped_frames": self._dropped_frames,
-            "skipped_frames": self._skipped_frames,
+            "dropped_frames": self._dropped_frames + (source.dropped if source else 0),
+            "skipped_frames": self._skipped_frames + (source.skipped if source else 0),
             "dropped_rows": self._dropped_rows,
             "dropped_heatmaps": self._dropped_heatmaps,
             "temperature": self._thermal.temperature(),
@@ -240,12 +246,13 @@ class Pipeline:
                 "the pipeline is at work in run(); finish or close that iteration first, "
                 "or make a second Pipeline"
             )
-        started, frames = time.perf_counter(), self._frames
+        self._started, frames = time.perf_counter(), self._frames
         try:
             yield
         finally:
             if self._frames > frames:
-                self._busy_s += time.perf_counter() - started
+                self._busy_s += time.perf_counter() - self._started
+            self._started = None
             self._busy.release()
 
     def _run(self, source: Any, frames: bool) -> Generator[Any, None, None]:
@@ -254,11 +261,13 @@ class Pipeline:
         with source, self._exclusive():
             self._core.reset()
             run = Run(self._core, source, self._collect)
+            self._source = source
             try:
                 for frame, result in run:
                     yield (frame.image, result) if frames else result
             finally:
                 run.close()
+                self._source = None
                 self._dropped_frames += source.dropped
                 self._skipped_frames += source.skipped
 
