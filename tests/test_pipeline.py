@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import edgert
+from edgert.io.arrays import ArraySource
 
 
 @pytest.fixture
@@ -465,12 +466,32 @@ def test_stats(detector, pose):
     assert {"dropped_frames", "temperature", "throttled"} <= set(stats)
 
 
+def test_stats_count_while_a_run_is_under_way(detector):
+    source = Losing(moving_people(6))
+    pipe = edgert.Pipeline(detector)
+    running = pipe.run(source)
+    next(running)
+    stats = pipe.stats()
+    assert (stats["frames"], stats["dropped_frames"], stats["skipped_frames"]) == (1, 3, 2)
+    assert stats["fps"] > 0
+    list(running)
+    stats = pipe.stats()
+    assert (stats["frames"], stats["dropped_frames"], stats["skipped_frames"]) == (6, 3, 2)
+
+
+class Losing(ArraySource):
+    """A source that lost some frames before its first."""
+
+    dropped, skipped = 3, 2
+
+
 def test_a_closed_pipeline_says_so(detector, pose, picture):
     with edgert.Pipeline(detector, pose) as pipe:
         pipe(picture)
     pipe.close()
     with pytest.raises(RuntimeError, match="the pipeline is closed"):
         pipe(picture)
+    assert pipe.stats()["stages"]["pose"]["count"] == 1
 
 
 def test_one_user_at_a_time(detector, picture):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import atexit
 import threading
-import time
-import warnings
 import weakref
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,14 +13,13 @@ from typing import Any, Literal, overload
 
 from edgert import _core
 from edgert.engine import Engine
-from edgert.errors import DamagedInputWarning
 from edgert.io.arrays import DEFAULT_FPS, as_image
 from edgert.io.frame import Frame, Image
 from edgert.legs import detector_leg, pose_leg, reid_leg
 from edgert.models import DetectorModel, PoseModel, ReidModel
-from edgert.monitor import Thermal
 from edgert.result import Result
 from edgert.run import Run
+from edgert.stats import Stats
 
 __all__ = ["Pipeline"]
 
@@ -118,11 +115,14 @@ class Pipeline:
         )
         self._tracker = native_tracker
         self._lanes = lanes
+        self._stats = Stats(
+            self._core,
+            self._detector.engine.path,
+            None if self._pose is None else self._pose.engine.path,
+        )
         self._busy = threading.Lock()
-        self._thermal = Thermal()
         self._next_index = 0
         self._current: Run | None = None
-        self._begin_counts()
         _open_pipelines.add(self)
 
     def __call__(self, frame: Any, *, time_s: float | None = None) -> Result:
@@ -179,7 +179,7 @@ class Pipeline:
         return self._run(open_source(source, fps=fps), frames)
 
     def stats(self) -> dict[str, Any]:
-        """What the pipeline has done since it was made or `reset`.
+        """What the pipeline has done since it was made or `reset`; any thread may ask.
 
         Returns:
             `stages`: for each of preprocess, detect, boxes, reid, track, crop, pose, keypoints and
@@ -189,17 +189,7 @@ class Pipeline:
             outputs, not finite; `temperature` in degrees Celsius and `throttled`, None where the
             machine does not say.
         """
-        return {
-            "stages": self._core.stages(),
-            "fps": self._frames / self._busy_s if self._busy_s > 0 else 0.0,
-            "frames": self._frames,
-            "dropped_frames": self._dropped_frames,
-            "skipped_frames": self._skipped_frames,
-            "dropped_rows": self._dropped_rows,
-            "dropped_heatmaps": self._dropped_heatmaps,
-            "temperature": self._thermal.temperature(),
-            "throttled": self._thermal.throttled(),
-        }
+        return self._stats.to_dict()
 
     def reset(self) -> None:
         """Forget all tracks, count frames and times from 0.
@@ -211,7 +201,7 @@ class Pipeline:
             self._core.reset()
             self._core.clear_times()
             self._next_index = 0
-            self._begin_counts()
+            self._stats.reset()
 
     def close(self) -> None:
         """Give back threads and memory; the pipeline is of no use afterwards. Twice is fine.
@@ -220,6 +210,7 @@ class Pipeline:
         """
         if self._current is not None:
             self._current.close()
+        self._stats.close()
         self._core.close()
 
     def __enter__(self) -> Pipeline:
@@ -257,11 +248,6 @@ class Pipeline:
         )
         return "<edgert.Pipeline\n  " + "\n  ".join(lines) + ">"
 
-    def _begin_counts(self) -> None:
-        self._frames = self._dropped_frames = self._skipped_frames = 0
-        self._dropped_rows = self._dropped_heatmaps = 0
-        self._busy_s = 0.0
-
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         if not self._busy.acquire(blocking=False):
@@ -269,16 +255,14 @@ class Pipeline:
                 "the pipeline is at work in run(); finish or close that iteration first, "
                 "or make a second Pipeline"
             )
-        started, frames = time.perf_counter(), self._frames
         try:
-            yield
+            with self._stats.busy():
+                yield
         finally:
-            if self._frames > frames:
-                self._busy_s += time.perf_counter() - started
             self._busy.release()
 
     def _run(self, source: Any, frames: bool) -> Generator[Any, None, None]:
-        with source, self._exclusive():
+        with source, self._exclusive(), self._stats.reading(source):
             self._core.reset()
             run = self._current = Run(self._core, source, self._collect)
             try:
@@ -287,16 +271,13 @@ class Pipeline:
             finally:
                 run.close()
                 self._current = None
-                self._dropped_frames += source.dropped
-                self._skipped_frames += source.skipped
 
     def _collect(self) -> tuple[Frame, Result]:
         collected = self._core.collect()
         if collected is None:
             raise RuntimeError("the pipeline was stopped")
         frame, boxes, scores, class_ids, ids, keypoints, keypoint_scores, rows, heatmaps = collected
-        self._frames += 1
-        self._count_dropped(rows, heatmaps, frame)
+        self._stats.add(frame, rows, heatmaps)
         return frame, Result(
             boxes,
             scores,
@@ -309,26 +290,6 @@ class Pipeline:
             frame.image.shape[:2],
             frame.source,
             self._detector.names,
-        )
-
-    def _count_dropped(self, rows: int, heatmaps: int, frame: Frame) -> None:
-        """Counts what was not finite in the models' outputs, and says so the first time."""
-        if rows and not self._dropped_rows:
-            self._warn_dropped(self._detector, f"{rows} rows", frame)
-        if heatmaps and not self._dropped_heatmaps:
-            assert self._pose is not None
-            self._warn_dropped(self._pose, f"{heatmaps} heatmaps", frame)
-        self._dropped_rows += rows
-        self._dropped_heatmaps += heatmaps
-
-    @staticmethod
-    def _warn_dropped(model: DetectorModel | PoseModel, what: str, frame: Frame) -> None:
-        warnings.warn(
-            f"{model.engine.path}: {what} of its output were not finite (NaN or infinite) in "
-            f"frame {frame.index} of {frame.source} and were dropped; later ones are only counted "
-            f"in stats(). A model in reduced precision that overflows does this.",
-            DamagedInputWarning,
-            stacklevel=4,
         )
 
 
