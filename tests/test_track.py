@@ -414,13 +414,19 @@ def test_features_missing_or_useless_leave_motion_alone():
 
 
 def test_proximity_bounds_what_looks_can_match():
-    """Boxes that share 0.12: too little for motion alone, and for looks by default."""
-    red = np.eye(1, 8)
-    for proximity, expected in ((0.5, []), (0.9, [1])):
+    """A stranger at IoU 0.67 or the same looks at 0.31: by default that is too far for looks."""
+    red, blue = np.eye(2, 8)
+    for proximity, taken in ((0.5, 0), (0.8, 1)):
+        tracker = ByteTrack(proximity_thresh=proximity)
+        for _ in range(3):
+            tracker.update([box(0)], [0.9], features=[red])
+        tracks = tracker.update([box(10), box(27)], [0.9, 0.9], features=[blue, red])
+        assert tracks.detection_indices.tolist() == [taken]
+    for proximity, ids in ((0.5, []), (0.9, [1])):  # and at 0.12 motion alone finds nobody
         tracker = ByteTrack(proximity_thresh=proximity)
         for x in (0, 0, 0, 40):
-            ids = tracker.update([box(x)], [0.9], features=red).ids.tolist()
-        assert ids == expected
+            tracks = tracker.update([box(x)], [0.9], features=[red])
+        assert tracks.ids.tolist() == ids
 
 
 def test_without_a_bound_on_proximity_looks_alone_can_match():
