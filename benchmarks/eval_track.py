@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import trackeval
+
 from edgert._core import ByteTrack
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

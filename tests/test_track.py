@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from track_scenes import box, crowd, same
 
 from edgert._core import ByteTrack
+from track_scenes import box, crowd, same
 
 from bytetrack_oracle import Oracle, assign, iou_matrix
 

@@ -5,8 +5,9 @@ import time
 
 import numpy as np
 import pytest
-from edgert._core import ByteTrack
 from numpy.testing import assert_allclose, assert_array_equal
+
+from edgert._core import ByteTrack
 from track_scenes import TWO, box, crowd, same
 
 
