@@ -36,6 +36,7 @@ def paths(lines):
 
 
 def result_of(line, size):
+    """A line's people as a Result, scaled."""
     people = line["people"]
     joints = np.array([p["keypoints"] for p in people], np.float32).reshape(len(people), -1, 3)
     return edgert.Result(
@@ -53,6 +54,7 @@ def result_of(line, size):
 
 
 def main(source, size, target):
+    """See the module."""
     width, height = (SCALE * int(side) for side in size.split("x"))
     lines = [json.loads(line) for line in Path(source).read_text().splitlines()]
     canvas = Image.fromarray(background(height, width))
