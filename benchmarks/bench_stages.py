@@ -164,7 +164,8 @@ def main():
         print(markdown(rows))
         print(
             f"\nOne thread each, in turns, medians of {args.clock} time; edgert writes "
-            f"tensors into memory that is kept (`out=`), as its pipeline does. {describe(environment())}."
+            f"tensors into memory that is kept (`out=`), as its pipeline does. "
+            f"{describe(environment())}."
         )
     write_report(args.json_report, rows)
 
