@@ -58,12 +58,14 @@ class Pool {
       count_ = count;
       step_ = std::max(grain, (count + ranges - 1) / ranges);
       next_ = 0;
-      active_ = workers_.size();
+      open_ = true;
       ++generation_;
     }
     work_.notify_all();
     take_ranges();
+    // Nothing is left to begin: wait for those who are at work, not for those who have yet to wake.
     std::unique_lock lock(mutex_);
+    open_ = false;
     done_.wait(lock, [this] { return active_ == 0; });
   }
 
@@ -88,9 +90,10 @@ class Pool {
   void work(std::uint64_t generation) {
     std::unique_lock lock(mutex_);
     while (true) {
-      work_.wait(lock, [&] { return stopping_ || generation_ != generation; });
+      work_.wait(lock, [&] { return stopping_ || (open_ && generation_ != generation); });
       if (stopping_) return;
       generation = generation_;
+      ++active_;
       lock.unlock();
       take_ranges();
       lock.lock();
@@ -110,7 +113,9 @@ class Pool {
   std::vector<std::thread> workers_;
   detail::RangeFunction function_ = nullptr;
   void* context_ = nullptr;
-  std::size_t count_ = 0, step_ = 1, active_ = 0;
+  std::size_t count_ = 0, step_ = 1;
+  std::size_t active_ = 0;  // workers that are in the loop
+  bool open_ = false;       // workers may join it
   std::atomic<std::size_t> next_{0};
   std::uint64_t generation_ = 0;
   bool stopping_ = false;
