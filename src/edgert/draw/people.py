@@ -63,7 +63,7 @@ def _skeletons(
     seen = near & (result.keypoint_scores[people] >= threshold)
     # A small person gets a finer pen, or the skeleton would fill it.
     heights = result.boxes[people, 3] - result.boxes[people, 1]
-    pens = np.minimum(1.25 * pen, np.maximum(1.2, 0.018 * heights))
+    pens: _Floats = np.clip(0.018 * heights, 1.2, 1.25 * pen)
     skeleton = skeleton_of(points.shape[1])
     if skeleton is None:
         person, joint = np.nonzero(seen)
@@ -75,12 +75,12 @@ def _skeletons(
     lines = _strokes(starts, ends, pens[person] / 2, bone_colours[bone])
     person, joint = np.nonzero(seen)
     centres = points[person, joint]
-    dots = _strokes(centres, centres, 1.15 * pens[person], joint_colours[joint])
+    dots = _strokes(centres, centres, np.float32(1.15) * pens[person], joint_colours[joint])
     return np.concatenate([lines, dots])
 
 
-def _strokes(starts: _Floats, ends: _Floats, radii: npt.NDArray[np.floating], colours: _Floats):
-    rows = np.empty((len(starts), 8), np.float32)
+def _strokes(starts: _Floats, ends: _Floats, radii: _Floats, colours: _Floats) -> _Floats:
+    rows: _Floats = np.empty((len(starts), 8), np.float32)
     rows[:, 0:2] = starts
     rows[:, 2:4] = ends
     rows[:, 4] = radii
