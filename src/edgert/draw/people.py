@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +62,9 @@ def _skeletons(
     near = (np.abs(points - extent / 2) <= extent).all(axis=2)
     seen = near & (result.keypoint_scores[people] >= threshold)
     # A small person gets a finer pen, or the skeleton would fill it.
-    heights = result.boxes[people, 3] - result.boxes[people, 1]
-    pens: _Floats = np.clip(0.018 * heights, 1.2, 1.25 * pen)
+    boxes = result.boxes[people].astype(np.float64)
+    heights = boxes[:, 3] - boxes[:, 1]
+    pens = np.clip(0.018 * heights, 1.2, 1.25 * pen)
     skeleton = skeleton_of(points.shape[1])
     if skeleton is None:
         person, joint = np.nonzero(seen)
@@ -75,11 +76,13 @@ def _skeletons(
     lines = _strokes(starts, ends, pens[person] / 2, bone_colours[bone])
     person, joint = np.nonzero(seen)
     centres = points[person, joint]
-    dots = _strokes(centres, centres, np.float32(1.15) * pens[person], joint_colours[joint])
+    dots = _strokes(centres, centres, 1.15 * pens[person], joint_colours[joint])
     return np.concatenate([lines, dots])
 
 
-def _strokes(starts: _Floats, ends: _Floats, radii: _Floats, colours: _Floats) -> _Floats:
+def _strokes(
+    starts: _Floats, ends: _Floats, radii: npt.NDArray[np.floating[Any]], colours: _Floats
+) -> _Floats:
     rows: _Floats = np.empty((len(starts), 8), np.float32)
     rows[:, 0:2] = starts
     rows[:, 2:4] = ends
