@@ -72,7 +72,7 @@ class Bench:
             path = self.models / f"{name}.onnx"
             with edgert.Pipeline(self.detector, pose=path, **settings, **BEST_PEOPLE) as pipe:
                 yield f"{name}, OKS-AP, detected boxes", self.people(pipe), self.people(theirs)
-            ours = CropPose(theirs.pose, theirs.pose.size)
+            ours = CropPose(path)
             figures = self.annotated(ours), self.annotated(theirs.estimate)
             yield f"{name}, OKS-AP, annotated boxes", *figures
 

@@ -9,9 +9,11 @@ by more than 5 MB after frame 200.
 import argparse
 import os
 import sys
+from itertools import islice
 from pathlib import Path
 
 import edgert
+from edgert.io import open_source
 
 from timing import add_report_option, describe, environment, write_report
 
@@ -23,6 +25,15 @@ def resident_mb():
     """This process's resident size, in MB of 1e6 bytes (Linux)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def played(video, frames):
+    """The video's images, over and over, until there were so many."""
+    while frames > 0:
+        with open_source(video) as source:
+            for frame in islice(source, frames):
+                yield frame.image
+                frames -= 1
 
 
 def main():
@@ -38,18 +49,10 @@ def main():
         parser.error(f"--frames must be over {WARM_FRAMES}: before that nothing is judged")
 
     samples = {}
-    done = 0
     with edgert.Pipeline(args.detector, pose=args.pose, device="cpu") as pipe:
-        while done < args.frames:
-            before = done
-            for _ in pipe.run(args.video):
-                done += 1
-                if done % args.every == 0 or done == args.frames:
-                    samples[done] = resident_mb()
-                if done == args.frames:
-                    break
-            if done == before:
-                raise SystemExit(f"{args.video} has no frames")
+        for done, _ in enumerate(pipe.run(played(args.video, args.frames)), 1):
+            if done % args.every == 0 or done == args.frames:
+                samples[done] = resident_mb()
     warm = samples[min(frame for frame in samples if frame >= WARM_FRAMES)]
     growth = max(mb for frame, mb in samples.items() if frame >= WARM_FRAMES) - warm
     figures = {"growth_mb": growth, "limit_mb": LIMIT_MB, "resident_mb": samples}

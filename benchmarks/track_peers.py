@@ -1,7 +1,7 @@
 """Installed trackers behind one call: `step = make(); output = step(frame)`.
 
-Each gets the frame in the form it likes best, prepared outside the clock. Options are brought as
-close to ByteTrack's defaults as each allows.
+Each gets the frame in the form it likes best, prepared outside the clock. Options are as close to
+the defaults of ByteTrack as each allows.
 """
 
 import importlib.metadata
@@ -29,6 +29,8 @@ class Peer:
 
     @property
     def title(self) -> str:
+        if self.name == "edgert":
+            return self.name
         return f"{self.name} {importlib.metadata.version(self.package)}"
 
 

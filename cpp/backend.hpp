@@ -30,6 +30,9 @@ class Backend {
   virtual std::size_t decode_heatmaps(const TensorView& heatmaps, const TensorView* offsets,
                                       const HeatmapLayout& layout, std::span<const Affine> to_frame,
                                       float* keypoints, float* scores) = 0;
+
+  // Copies the first `items` of an output to the host, as float.
+  virtual void read(const TensorView& output, std::size_t items, float* values) = 0;
 };
 
 }  // namespace edgert

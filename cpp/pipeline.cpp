@@ -18,10 +18,11 @@ void timed(StageTimes& times, Stage stage, Work&& work) {
 
 }  // namespace
 
-Pipeline::Pipeline(std::unique_ptr<Backend> backend, DetectorLeg detector, PoseLeg pose,
-                   TrackerLeg tracker, int lanes)
+Pipeline::Pipeline(std::unique_ptr<Backend> backend, DetectorLeg detector, ReidLeg reid,
+                   TrackerLeg tracker, PoseLeg pose, int lanes)
     : backend_(std::move(backend)),
       detector_(std::move(detector)),
+      reid_(std::move(reid)),
       tracker_(std::move(tracker)),
       pose_(std::move(pose)),
       lanes_(static_cast<std::size_t>(lanes)) {
@@ -60,18 +61,54 @@ void Pipeline::track(Lane& lane) {
     take_all(lane.detections, lane.people);
     return;
   }
+  const Detections& found = lane.detections;
+  track::ByteTrack& tracker = tracker_of(lane.stream);
+  const std::span<const float> features = embed(lane, tracker.options().track_high_thresh);
   timed(times_, Stage::kTrack, [&] {
-    const Detections& found = lane.detections;
-    track::ByteTrack& tracker = tracker_of(lane.stream);
     const std::span<const float> boxes(reinterpret_cast<const float*>(found.boxes.data()),
                                        4 * found.size());
-    const track::TracksView tracks = tracker.update(
-        {.boxes = boxes, .scores = std::span(found.scores), .class_ids = found.class_ids});
+    const track::TracksView tracks =
+        tracker.update({.boxes = boxes,
+                        .scores = std::span(found.scores),
+                        .class_ids = found.class_ids,
+                        .features = features,
+                        .feature_width = features.empty() ? 0 : features.size() / found.size()});
     const float untracked_above = tracker_.untracked
                                       ? static_cast<float>(tracker.options().track_high_thresh)
                                       : std::nanf("");
     take_tracked(found, tracks.ids, tracks.detection_indices, untracked_above, lane.people);
   });
+}
+
+// Features of the detections over a score, which come first; zeros, which the tracker takes for
+// none, for the others. Empty without an appearance network or a detection.
+std::span<const float> Pipeline::embed(const Lane& lane, double above_score) {
+  if (reid_.engine == nullptr || lane.detections.size() == 0) return {};
+  timed(times_, Stage::kReid, [&] {
+    Engine& engine = *reid_.engine;
+    const TensorView& input = engine.input();
+    const TensorView& output = engine.outputs()[0];
+    const auto& scores = lane.detections.scores;
+    const auto count = static_cast<std::size_t>(
+        std::find_if(scores.begin(), scores.end(), [&](float s) { return s <= above_score; }) -
+        scores.begin());
+    const auto width = static_cast<std::size_t>(output.elements_per_item());
+    features_.assign(lane.detections.size() * width, 0.0f);
+    const auto batch = static_cast<std::size_t>(engine.max_batch());
+    for (std::size_t first = 0; first < count; first += batch) {
+      const std::size_t last = std::min(first + batch, count);
+      reid_placements_.clear();
+      for (std::size_t i = first; i < last; ++i) {
+        reid_placements_.push_back(stretch(lane.detections.boxes[i],
+                                           static_cast<int>(input.shape[3]),
+                                           static_cast<int>(input.shape[2]), reid_.padding));
+      }
+      backend_->warp(lane.frame, reid_placements_, reid_.normalization, input);
+      engine.run(static_cast<int>(last - first));
+      backend_->read(output, last - first, features_.data() + first * width);
+    }
+  });
+  return features_;
 }
 
 void Pipeline::estimate_poses(Lane& lane) {

@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -35,6 +36,13 @@ struct PoseLeg {
   double padding = 1.25;
 };
 
+// An appearance network: a person's crop in, a feature vector out.
+struct ReidLeg {
+  std::unique_ptr<Engine> engine;
+  Normalization normalization;
+  double padding = 1;
+};
+
 struct TrackerLeg {
   std::shared_ptr<track::ByteTrack>
       tracker;  // of the first source; the others get their own with its options
@@ -55,9 +63,10 @@ struct Lane {
 
 class Pipeline {
  public:
-  // `pose.engine` and `tracker.tracker` may be null. `lanes` frames are in flight at most.
-  Pipeline(std::unique_ptr<Backend> backend, DetectorLeg detector, PoseLeg pose, TrackerLeg tracker,
-           int lanes);
+  // The engines of `reid` and `pose` and the tracker may be null. `lanes` frames are in flight at
+  // most.
+  Pipeline(std::unique_ptr<Backend> backend, DetectorLeg detector, ReidLeg reid, TrackerLeg tracker,
+           PoseLeg pose, int lanes);
   // Waits for the frame in the pose leg.
   ~Pipeline();
   Pipeline(const Pipeline&) = delete;
@@ -82,6 +91,7 @@ class Pipeline {
 
  private:
   void detect(Lane& lane);
+  std::span<const float> embed(const Lane& lane, double above_score);
   void track(Lane& lane);
   void estimate_poses(Lane& lane);
   track::ByteTrack& tracker_of(int stream);
@@ -91,12 +101,15 @@ class Pipeline {
 
   std::unique_ptr<Backend> backend_;
   DetectorLeg detector_;
+  ReidLeg reid_;
   TrackerLeg tracker_;
   PoseLeg pose_;
 
   std::vector<std::unique_ptr<track::ByteTrack>>
-      more_trackers_;                  // of the second source and later ones
-  std::vector<Placement> placements_;  // of the crops of one pose batch
+      more_trackers_;                       // of the second source and later ones
+  std::vector<Placement> reid_placements_;  // of the crops of one batch
+  std::vector<float> features_;             // a row a detection
+  std::vector<Placement> placements_;       // of the crops of one pose batch
   std::vector<Affine> to_frame_;
   StageTimes times_;
 

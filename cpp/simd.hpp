@@ -12,3 +12,13 @@
 #else
 #define EDGERT_MULTIVERSION
 #endif
+
+namespace edgert {
+
+// Vectors of the compiler (GCC and Clang): arithmetic lane by lane, in as many instructions as the
+// machine needs for that width.
+using Float4 = float __attribute__((vector_size(16)));
+using Float8 = float __attribute__((vector_size(32)));
+using Float16 = float __attribute__((vector_size(64)));
+
+}  // namespace edgert

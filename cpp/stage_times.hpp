@@ -10,10 +10,10 @@
 namespace edgert {
 
 // In the order in which a frame meets them. kTotal is from submit to done.
-enum class Stage { kPreprocess, kDetect, kBoxes, kTrack, kCrop, kPose, kKeypoints, kTotal };
+enum class Stage { kPreprocess, kDetect, kBoxes, kReid, kTrack, kCrop, kPose, kKeypoints, kTotal };
 
-inline constexpr std::array<const char*, 8> kStageNames{
-    "preprocess", "detect", "boxes", "track", "crop", "pose", "keypoints", "total"};
+inline constexpr std::array<const char*, 9> kStageNames{
+    "preprocess", "detect", "boxes", "reid", "track", "crop", "pose", "keypoints", "total"};
 
 // Logarithmic bins with 32 steps an octave: a percentile is right to 1.6 %.
 class TimeHistogram {

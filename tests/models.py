@@ -126,6 +126,14 @@ def pose(
     graph.save(path, batch, list(size), outputs, opset, dict(metadata))
 
 
+def reid(path: Path, batch="batch", size=(32, 16)) -> None:
+    """The mean red, green and blue of the crop, after ImageNet's normalisation: (N, 3)."""
+    graph = _Graph(np.float32)
+    pooled = graph.add("GlobalAveragePool", "images")
+    graph.add("Reshape", pooled, graph.constant([-1, 3], np.int64), to="features")
+    graph.save(path, batch, list(size), {"features": [batch, 3]}, 17, {})
+
+
 def classifier(path: Path) -> None:
     """(B, 10) scores."""
     graph = _Graph(np.float32)

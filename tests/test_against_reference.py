@@ -1,6 +1,6 @@
 """The whole pipeline against the independent reference, on real video and photographs.
 
-By default 20 frames of the video and every image; `EDGERT_FULL=1` takes 100 frames. The figures
+By default 10 frames of the video and every image; `EDGERT_FULL=1` takes 100 frames. The figures
 are printed: `pytest -s tests/test_against_reference.py`.
 """
 
@@ -15,7 +15,7 @@ from reference import ReferencePipeline
 from reference.compare import Agreement
 from reference.media import assets, images, video_frames
 
-VIDEO_FRAMES = 100 if os.environ.get("EDGERT_FULL") == "1" else 20
+VIDEO_FRAMES = 100 if os.environ.get("EDGERT_FULL") == "1" else 10
 
 DETECTOR = assets() / "models" / "yolov8n.onnx"
 POSE = assets() / "models" / "pose_heatmap_256x192.onnx"

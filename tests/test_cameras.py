@@ -160,6 +160,32 @@ def test_times_go_on_by_the_clock_over_a_gap(clip: Path, monkeypatch: pytest.Mon
     assert np.diff(times[2:]) == pytest.approx([0.1, 0.1])
 
 
+class Waits(threading.Event):
+    """Notes how long it was asked to wait, and does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asked.append(timeout)
+        return self.is_set()
+
+
+def test_waits_grow_and_begin_anew_after_a_frame(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [refused() for _ in range(6)]
+    script = [(2, reset()), *failures, (0, reset()), (2, None), refused(), (1, reset())]
+    monkeypatch.setattr(av, "open", Network(clip, script).open)
+    with open_source(URL) as source:
+        source._closed = waits = Waits()
+        frames = iter(source)
+        for _ in range(5):
+            next(frames)
+    assert waits.asked == [0.5, 1, 2, 4, 8, 10, 10, 10, 0.5, 1]
+
+
 def test_close_ends_the_wait_for_a_connection(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(av, "open", Network(clip, [(2, reset()), refused()]).open)
     monkeypatch.setattr("edgert.io.live._FIRST_WAIT_S", 60)
@@ -268,6 +294,7 @@ def test_live_stream_over_udp() -> None:
         sender.join()
     times = [frame.time_s for frame in frames]
     assert times == sorted(times)
+    assert times[0] < 0.5  # although the stamps of MPEG-TS start at 1.4 s
     assert abs(frames[-1].image.mean() - 90) < 5
 
 

@@ -114,6 +114,12 @@ def test_several_sources(folder, video, base):
     assert len(sources) == FRAMES + 4
 
 
+def test_reid(folder, base, model):
+    done = edgert("run", folder, *base, "--reid", model("reid"), "--json", "-")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 4
+
+
 def test_no_tracker(folder, base):
     done = edgert("run", folder, *base, "--tracker", "none", "--json", "-")
     people = [p for line in done.stdout.splitlines() for p in json.loads(line)["people"]]

@@ -187,6 +187,16 @@ def test_a_pipeline_without_pose_is_named(dataset):
         coco(lambda frame: result([]), dataset.folder, keypoints_json=dataset.keypoints)
 
 
+def test_a_model_without_people_is_named(dataset):
+    with pytest.raises(Error, match=r"unicorn.*no 'person'"):
+        coco(
+            lambda frame: NOBODY,
+            dataset.folder,
+            keypoints_json=dataset.keypoints,
+            class_names=["unicorn"],
+        )
+
+
 def test_no_class_in_common_is_named(dataset):
     with pytest.raises(Error, match=r"unicorn.*person.*no name in common"):
         coco(lambda frame: NOBODY, dataset.folder, dataset.instances, class_names=["unicorn"])

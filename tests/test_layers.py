@@ -91,7 +91,7 @@ def test_python_side_has_no_pixel_loops() -> None:
 IMPORT_PROBE = """
 import sys, json
 import edgert
-heavy = "onnxruntime av cv2 PIL rich tensorrt tensorrt_rtx torch pycocotools cuda".split()
+heavy = "numpy onnxruntime av cv2 PIL rich tensorrt tensorrt_rtx torch pycocotools cuda".split()
 print(json.dumps([name for name in heavy if name in sys.modules]))
 """
 
@@ -117,3 +117,13 @@ def test_import_maps_no_driver() -> None:
 )
 def test_files_stay_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 350, "would a newcomer find the room?"
+
+
+def test_every_public_name_is_there() -> None:
+    import edgert
+
+    for name in edgert.__all__:
+        assert getattr(edgert, name) is not None
+        assert name in dir(edgert)
+    with pytest.raises(AttributeError, match="has no attribute 'Pipelin'"):
+        edgert.Pipelin  # noqa: B018

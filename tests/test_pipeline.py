@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 import edgert
+from edgert.io.arrays import ArraySource
 
 
 @pytest.fixture
@@ -368,6 +371,65 @@ def test_untracked_adds_strong_detections_with_id_minus_one(detector):
     np.testing.assert_allclose(result.scores, [1, 200 / 255], rtol=1e-5)
 
 
+def crossing_people() -> list[np.ndarray]:
+    """A red and a blue person meet and turn round, where their motion has them cross."""
+    frames = []
+    for x in [0, 8, 16, 24, 16, 8, 0]:
+        image = np.full((64, 64, 3), 10, np.uint8)
+        image[24:32, x : x + 8] = (60, 60, 255)
+        image[24:32, 56 - x : 64 - x] = (255, 60, 60)
+        frames.append(image)
+    return frames
+
+
+def test_appearance_features_reach_the_tracker(model):
+    """The tracker gets from the pipeline what it gets by hand, and it makes a difference."""
+    options = {"proximity_thresh": 1.0, "track_high_thresh": 0.3, "match_thresh": 0.95}
+    detector = model("detector")
+    for batch in ("batch", 1):
+        network = model("reid", batch=batch)
+        pipe = edgert.Pipeline(detector, tracker=edgert.ByteTrack(**options), reid=network)
+        by_hand = edgert.ByteTrack(**options)
+        plain = edgert.Pipeline(detector, tracker=edgert.ByteTrack(**options))
+        found = edgert.Pipeline(detector, tracker=None, score_threshold=0.1)
+        ids, plain_ids = [], []
+        for frame in crossing_people():
+            detections = found(frame)
+            features = [mean_colour(frame, box) for box in detections.boxes]
+            tracks = by_hand.update(detections.boxes, detections.scores, features=features)
+            result = pipe(frame)
+            assert result.ids.tolist() == tracks.ids.tolist()
+            ids.append(result.ids.tolist())
+            plain_ids.append(plain(frame).ids.tolist())
+        assert ids != plain_ids
+        assert "3 values" in repr(pipe)
+        assert pipe.stats()["stages"]["reid"]["count"] == len(ids)
+
+
+def mean_colour(frame: np.ndarray, box: np.ndarray) -> list[float]:
+    """The reid model's features, in NumPy, of a box stretched over 32 x 16 pixels."""
+    x = box[0] + (np.arange(16) + 0.5) * (box[2] - box[0]) / 16 - 0.5
+    y = box[1] + (np.arange(32) + 0.5) * (box[3] - box[1]) / 32 - 0.5
+    padded = np.pad(frame.astype(float), ((16, 16), (16, 16), (0, 0)))
+
+    def sample(values: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:
+        low = np.floor(at).astype(int)
+        weight = (at - low).reshape([-1 if i == axis else 1 for i in range(3)])
+        first, second = (np.take(values, low + 16 + i, axis) for i in (0, 1))
+        return first + weight * (second - first)
+
+    crop = sample(sample(padded, y, 0), x, 1)
+    rgb = crop.mean(axis=(0, 1))[::-1] / 255
+    return ((rgb - edgert.ops.IMAGENET_MEAN) / edgert.ops.IMAGENET_STD).tolist()
+
+
+def test_reid_needs_a_tracker_and_a_vector(model):
+    with pytest.raises(ValueError, match="there is no tracker"):
+        edgert.Pipeline(model("detector"), tracker=None, reid=model("reid"))
+    with pytest.raises(edgert.ModelError, match="one vector a crop"):
+        edgert.Pipeline(model("detector"), reid=model("pose"))
+
+
 def test_boxes_are_the_detections_that_tracks_took(detector):
     frames = moving_people(10)
     tracked = edgert.Pipeline(detector)
@@ -404,12 +466,32 @@ def test_stats(detector, pose):
     assert {"dropped_frames", "temperature", "throttled"} <= set(stats)
 
 
+def test_stats_count_while_a_run_is_under_way(detector):
+    source = Losing(moving_people(6))
+    pipe = edgert.Pipeline(detector)
+    running = pipe.run(source)
+    next(running)
+    stats = pipe.stats()
+    assert (stats["frames"], stats["dropped_frames"], stats["skipped_frames"]) == (1, 3, 2)
+    assert stats["fps"] > 0
+    list(running)
+    stats = pipe.stats()
+    assert (stats["frames"], stats["dropped_frames"], stats["skipped_frames"]) == (6, 3, 2)
+
+
+class Losing(ArraySource):
+    """A source that lost some frames before its first."""
+
+    dropped, skipped = 3, 2
+
+
 def test_a_closed_pipeline_says_so(detector, pose, picture):
     with edgert.Pipeline(detector, pose) as pipe:
         pipe(picture)
     pipe.close()
     with pytest.raises(RuntimeError, match="the pipeline is closed"):
         pipe(picture)
+    assert pipe.stats()["stages"]["pose"]["count"] == 1
 
 
 def test_one_user_at_a_time(detector, picture):
@@ -473,3 +555,52 @@ def test_real_video(asset):
         margin = 0.25 * (high - low)
         inside = (result.keypoints > low - margin) & (result.keypoints < high + margin)
         assert inside.mean() > 0.95
+
+
+def test_closing_under_a_run_ends_it(detector, pose):
+    for _ in range(5):
+        pipe = edgert.Pipeline(detector, pose)
+        running = pipe.run(iter(moving_people(1000)))
+        next(running)
+        pipe.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            list(running)
+
+
+def test_closing_under_calls_of_other_threads(detector, pose):
+    frame = moving_people(1)[0]
+    for _ in range(5):
+        pipe = edgert.Pipeline(detector, pose)
+        failed = []
+
+        def call(pipe=pipe, failed=failed):
+            try:
+                while True:
+                    pipe(frame)
+            except RuntimeError as error:
+                failed.append(str(error))
+
+        threads = [threading.Thread(target=call) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        pipe.close()
+        for thread in threads:
+            thread.join(20)
+        assert len(failed) == 3
+
+
+@pytest.mark.parametrize("last_line", ["", "next(running)", "del pipe", "raise SystemExit(3)"])
+def test_a_program_may_end_in_the_middle(detector, pose, last_line):
+    program = f"""
+import numpy as np, edgert
+pipe = edgert.Pipeline({str(detector)!r}, {str(pose)!r}, lanes=4)
+def frames():
+    while True:
+        yield np.full((64, 64, 3), 200, np.uint8)
+running = pipe.run(frames())
+next(running)
+{last_line}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert done.returncode == (3 if "3" in last_line else 0), done.stderr
+    assert done.stderr == b""

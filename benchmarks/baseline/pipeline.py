@@ -20,18 +20,22 @@ class Result(NamedTuple):
     keypoint_scores: np.ndarray | None
 
 
-def _session(path, threads):
+def _session(path, threads, spinning):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 class BaselinePipeline:
-    """People of a frame and, with a pose network, their keypoints; `threads` 0: all cores."""
+    """People of a frame and, with a pose network, their keypoints.
 
-    def __init__(self, detector, pose=None, *, score_threshold=0.25, threads=0):
-        self.detector = _session(detector, threads)
-        self.pose = None if pose is None else _session(pose, threads)
+    `threads` 0 is all cores; `spinning` is onnxruntime's default way to wait for work.
+    """
+
+    def __init__(self, detector, pose=None, *, score_threshold=0.25, threads=0, spinning=True):
+        self.detector = _session(detector, threads, spinning)
+        self.pose = None if pose is None else _session(pose, threads, spinning)
         self.score_threshold = score_threshold
 
     @staticmethod

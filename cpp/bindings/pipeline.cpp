@@ -5,6 +5,7 @@
 #include <atomic>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "bindings/bindings.hpp"
@@ -53,47 +54,66 @@ std::unique_ptr<Engine> make_engine(const py::object& run, const py::array& inpu
                                         py::make_tuple(input, outputs));
 }
 
-// The native pipeline together with the frames that it looks at.
+// The native pipeline together with the frames that it looks at. Shared by the calls that are in
+// it, so that closing it under them is safe.
+struct Core {
+  struct Held {
+    py::array image;
+    py::object tag;
+  };
+
+  std::mutex mutex;
+  std::deque<Held> frames;  // in flight, oldest first
+  std::optional<Pipeline> pipeline;
+
+  // With the interpreter lock, which the pose thread may need to finish.
+  ~Core() {
+    py::gil_scoped_release release;
+    pipeline.reset();
+  }
+};
+
 class PyPipeline {
  public:
-  PyPipeline(DetectorLeg detector, PoseLeg pose, TrackerLeg tracker, int lanes)
-      : pipeline_(std::make_unique<Pipeline>(std::make_unique<cpu::CpuBackend>(),
-                                             std::move(detector), std::move(pose),
-                                             std::move(tracker), lanes)) {}
-  ~PyPipeline() { close(); }
+  PyPipeline(DetectorLeg detector, ReidLeg reid, TrackerLeg tracker, PoseLeg pose, int lanes)
+      : core_(std::make_shared<Core>()) {
+    core_->pipeline.emplace(std::make_unique<cpu::CpuBackend>(), std::move(detector),
+                            std::move(reid), std::move(tracker), std::move(pose), lanes);
+  }
 
-  // Waits for a free lane; False if `stop` was called meanwhile.
+  // Waits for a free lane; False if stop() or close() was called meanwhile.
   bool submit(const py::array& image, const py::object& tag, int stream, double time_s) {
     const FrameView frame = frame_view(image);
-    Pipeline& pipeline = open();
-    if (!wait([&] { return pipeline.wait_for_lane(kSignalInterval); })) return false;
+    const std::shared_ptr<Core> core = open();
+    if (!wait([&] { return core->pipeline->wait_for_lane(kSignalInterval); })) return false;
     {
-      std::lock_guard lock(mutex_);
-      frames_.push_back({image, tag});
+      std::lock_guard lock(core->mutex);
+      core->frames.push_back({image, tag});
     }
     py::gil_scoped_release release;
-    pipeline.submit(frame, stream, time_s);
+    core->pipeline->submit(frame, stream, time_s);
     return true;
   }
 
   // (tag, boxes, scores, class_ids, ids, keypoints, keypoint_scores, dropped_rows,
-  // dropped_heatmaps) of the oldest frame, or
-  // None if `stop` was called before there was one.
+  // dropped_heatmaps) of the oldest frame, or None if stop() or close() was called before there was
+  // one.
   py::object collect() {
-    Pipeline& pipeline = open();
+    const std::shared_ptr<Core> core = open();
     Lane* lane = nullptr;
-    if (!wait([&] { return (lane = pipeline.wait_for_result(kSignalInterval)) != nullptr; })) {
+    if (!wait(
+            [&] { return (lane = core->pipeline->wait_for_result(kSignalInterval)) != nullptr; })) {
       return py::none();
     }
     py::object tag;
     {
-      std::lock_guard lock(mutex_);
-      tag = std::move(frames_.front().tag);
-      frames_.pop_front();
+      std::lock_guard lock(core->mutex);
+      tag = std::move(core->frames.front().tag);
+      core->frames.pop_front();
     }
     const std::exception_ptr error = std::exchange(lane->error, nullptr);
     py::object result = error ? py::none() : to_python(*lane, tag);
-    pipeline.release();
+    core->pipeline->release();
     if (error) std::rethrow_exception(error);
     return result;
   }
@@ -102,29 +122,25 @@ class PyPipeline {
   void stop() { stopped_ = true; }
   void resume() { stopped_ = false; }
 
-  int in_flight() { return open().in_flight(); }
+  int in_flight() { return open()->pipeline->in_flight(); }
 
   void reset() {
-    require(open().in_flight() == 0, "reset: frames are in flight; collect them first");
-    pipeline_->reset();
+    require(in_flight() == 0, "reset: frames are in flight; collect them first");
+    open()->pipeline->reset();
   }
 
-  void clear_times() { open().times().clear(); }
+  void clear_times() { open()->pipeline->times().clear(); }
 
   void close() {
-    std::unique_ptr<Pipeline> pipeline = std::move(pipeline_);
-    {
-      py::gil_scoped_release release;  // the pose thread may need it to finish
-      pipeline.reset();
-    }
-    std::lock_guard lock(mutex_);
-    frames_.clear();
+    stopped_ = true;
+    core_.reset();
   }
 
   py::dict stages() {
+    const std::shared_ptr<Core> core = open();
     py::dict all;
     for (std::size_t i = 0; i < kStageNames.size(); ++i) {
-      const TimeHistogram times = open().times().snapshot(static_cast<Stage>(i));
+      const TimeHistogram times = core->pipeline->times().snapshot(static_cast<Stage>(i));
       if (times.count() == 0) continue;
       py::dict stage;
       stage["count"] = times.count();
@@ -138,14 +154,9 @@ class PyPipeline {
   }
 
  private:
-  struct Held {
-    py::array image;
-    py::object tag;
-  };
-
-  Pipeline& open() {
-    if (pipeline_ == nullptr) throw Error("the pipeline is closed");
-    return *pipeline_;
+  std::shared_ptr<Core> open() const {
+    if (core_ == nullptr) throw Error("the pipeline is closed");
+    return core_;
   }
 
   // Polls without the GIL until `ready()` or stop(); lets Ctrl-C through.
@@ -177,31 +188,36 @@ class PyPipeline {
                           keypoint_scores, lane.detections.dropped_rows, lane.dropped_heatmaps);
   }
 
-  std::unique_ptr<Pipeline> pipeline_;
-  std::mutex mutex_;
-  std::deque<Held> frames_;
+  std::shared_ptr<Core> core_;
   std::atomic<bool> stopped_{false};
 };
 
-std::unique_ptr<PyPipeline> make_pipeline(const py::object& detector, const py::object& pose,
-                                          const py::object& tracker, bool untracked, int lanes) {
+std::unique_ptr<PyPipeline> make_pipeline(const py::object& detector, const py::object& reid,
+                                          const py::object& tracker, const py::object& pose,
+                                          bool untracked, int lanes) {
   require(lanes >= 1 && lanes <= 64, "lanes: expected 1 to 64");
   const auto engine = [](const py::object& leg) {
     return make_engine(leg.attr("run"), leg.attr("input"),
                        leg.attr("outputs").cast<std::vector<py::array>>());
   };
-  DetectorLeg detector_leg{engine(detector), detector.attr("normalization").cast<Normalization>(),
-                           detector.attr("classes").cast<int>(),
-                           detector.attr("filter").cast<BoxFilter>(),
-                           detector.attr("joints").cast<int>()};
-  PoseLeg pose_leg;
-  if (!pose.is_none()) {
-    pose_leg = {engine(pose), pose.attr("normalization").cast<Normalization>(),
-                pose.attr("layout").cast<HeatmapLayout>(), pose.attr("padding").cast<double>()};
+  const auto normalization = [](const py::object& leg) {
+    return leg.attr("normalization").cast<Normalization>();
+  };
+  DetectorLeg detector_leg{
+      engine(detector), normalization(detector), detector.attr("classes").cast<int>(),
+      detector.attr("filter").cast<BoxFilter>(), detector.attr("joints").cast<int>()};
+  ReidLeg reid_leg;
+  if (!reid.is_none()) {
+    reid_leg = {engine(reid), normalization(reid), reid.attr("padding").cast<double>()};
   }
   TrackerLeg tracker_leg{tracker.is_none() ? nullptr : share_tracker(tracker), untracked};
-  return std::make_unique<PyPipeline>(std::move(detector_leg), std::move(pose_leg),
-                                      std::move(tracker_leg), lanes);
+  PoseLeg pose_leg;
+  if (!pose.is_none()) {
+    pose_leg = {engine(pose), normalization(pose), pose.attr("layout").cast<HeatmapLayout>(),
+                pose.attr("padding").cast<double>()};
+  }
+  return std::make_unique<PyPipeline>(std::move(detector_leg), std::move(reid_leg),
+                                      std::move(tracker_leg), std::move(pose_leg), lanes);
 }
 
 }  // namespace
@@ -245,7 +261,8 @@ void bind_pipeline(py::module_& m) {
            "offsets"_a = OffsetLayout{});
 
   py::class_<PyPipeline>(m, "Pipeline")
-      .def(py::init(&make_pipeline), "detector"_a, "pose"_a, "tracker"_a, "untracked"_a, "lanes"_a)
+      .def(py::init(&make_pipeline), "detector"_a, "reid"_a, "tracker"_a, "pose"_a, "untracked"_a,
+           "lanes"_a)
       .def("submit", &PyPipeline::submit, "image"_a, "tag"_a, "stream"_a, "time_s"_a)
       .def("collect", &PyPipeline::collect)
       .def("stop", &PyPipeline::stop)

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "bindings/bindings.hpp"
+#include "bindings/track_docs.hpp"
 #include "error.hpp"
 
 namespace edgert::bindings {
@@ -36,21 +37,24 @@ py::array as_array(py::handle object, const char* name) {
   }
 }
 
+// By type number: pybind11's own check builds dtypes to compare, which takes longer than the
+// tracker.
 template <class T>
 bool is_array_of(py::handle object) {
-  return py::isinstance<py::array_t<T, py::array::c_style>>(object);
+  if (!py::isinstance<py::array>(object)) return false;
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  const py::dtype type = array.dtype();
+  return type.num() == py::dtype::num_of<T>() && type.byteorder() == '=' &&
+         (array.flags() & py::array::c_style) != 0;
 }
 
 // Owns what its spans view.
 class RealArray {
  public:
-  RealArray(py::handle object, const char* name) : is_float_(is_array_of<float>(object)) {
-    if (is_float_ || is_array_of<double>(object)) {
-      array_ = py::reinterpret_borrow<py::array>(object);
-    } else {
-      array_ = as_array<double>(object, name);
-    }
-  }
+  RealArray(py::handle object, const char* name)
+      : is_float_(is_array_of<float>(object)),
+        array_(is_float_ || is_array_of<double>(object) ? py::reinterpret_borrow<py::array>(object)
+                                                        : as_array<double>(object, name)) {}
 
   const py::array& array() const { return array_; }
 
@@ -61,8 +65,8 @@ class RealArray {
   }
 
  private:
-  py::array array_;
   bool is_float_;
+  py::array array_;
 };
 
 // The tracks of one frame, in one block of memory that the arrays handed out view.
@@ -183,35 +187,35 @@ Tracks Tracker::update(py::handle boxes_object, py::handle scores_object,
   track::Detections detections{.boxes = boxes.view(), .scores = scores.view()};
   detections.timestamp = timestamp;
 
-  py::array class_ids, features, warp;
+  std::optional<py::array> class_ids, features, warp;  // an empty py::array is a new NumPy array
   if (!class_ids_object.is_none()) {
     class_ids = as_array<std::int32_t>(class_ids_object, "class_ids");
-    if (class_ids.size() != count) {
-      throw InvalidArgument("class_ids has shape " + shape_text(class_ids) + ", expected (" +
+    if (class_ids->size() != count) {
+      throw InvalidArgument("class_ids has shape " + shape_text(*class_ids) + ", expected (" +
                             std::to_string(count) + ",)");
     }
-    detections.class_ids = {static_cast<const std::int32_t*>(class_ids.data()),
+    detections.class_ids = {static_cast<const std::int32_t*>(class_ids->data()),
                             static_cast<std::size_t>(count)};
   }
   if (!features_object.is_none()) {
     features = as_array<float>(features_object, "features");
-    if (!(count == 0 && features.size() == 0) &&
-        (features.ndim() != 2 || features.shape(0) != count || features.shape(1) == 0)) {
-      throw InvalidArgument("features has shape " + shape_text(features) + ", expected (" +
+    if (!(count == 0 && features->size() == 0) &&
+        (features->ndim() != 2 || features->shape(0) != count || features->shape(1) == 0)) {
+      throw InvalidArgument("features has shape " + shape_text(*features) + ", expected (" +
                             std::to_string(count) + ", D) with D of at least 1");
     }
     if (count > 0) {
-      detections.features = {static_cast<const float*>(features.data()),
-                             static_cast<std::size_t>(features.size())};
-      detections.feature_width = static_cast<std::size_t>(features.shape(1));
+      detections.features = {static_cast<const float*>(features->data()),
+                             static_cast<std::size_t>(features->size())};
+      detections.feature_width = static_cast<std::size_t>(features->shape(1));
     }
   }
   if (!warp_object.is_none()) {
     warp = as_array<double>(warp_object, "warp");
-    if (warp.ndim() != 2 || warp.shape(0) != 2 || warp.shape(1) != 3) {
-      throw InvalidArgument("warp has shape " + shape_text(warp) + ", expected (2, 3)");
+    if (warp->ndim() != 2 || warp->shape(0) != 2 || warp->shape(1) != 3) {
+      throw InvalidArgument("warp has shape " + shape_text(*warp) + ", expected (2, 3)");
     }
-    const auto* m = static_cast<const double*>(warp.data());
+    const auto* m = static_cast<const double*>(warp->data());
     detections.warp = track::Warp{m[0], m[1], m[2], m[3], m[4], m[5]};
   }
 
@@ -220,78 +224,6 @@ Tracks Tracker::update(py::handle boxes_object, py::handle scores_object,
   if (count >= kReleaseRows) released.emplace();
   return Tracks(tracker_.update(detections));
 }
-
-constexpr const char* kTracksDoc =
-    R"(The people tracked in one frame, as parallel arrays of length M.
-
-The arrays are views of this object's memory and keep it alive; later updates do not change them.)";
-
-constexpr const char* kByteTrackDoc =
-    R"(Multi-object tracking by ByteTrack (Zhang et al., ECCV 2022, arXiv:2110.06864).
-
-With the default options ids, row order and detection indices equal those of the reference
-implementation (github.com/ifzhang/ByteTrack, yolox/tracker), and boxes to 1e-3 px; ids count from 1
-for every tracker. One tracker follows one stream, from one thread at a time.
-
-Args:
-    track_high_thresh: Detections with a score above it are matched first. In [0, 1].
-    track_low_thresh: Detections with a score above it and below `track_high_thresh` are matched to the
-        tracks that found no partner. In [0, 1].
-    new_track_thresh: Least score that starts a track; None: `track_high_thresh` + 0.1.
-    match_thresh: Largest cost of a first match, in (0, 1].
-    track_buffer: How long a lost track is kept, in frames at 30 frames a second: it is removed after
-        int(frame_rate / 30 * track_buffer) frames.
-    frame_rate: Frames a second.
-    fuse_score: The cost of a first match is 1 - IoU * score; False: 1 - IoU (the reference for MOT20).
-    class_aware: Match within a class only; `update` then needs `class_ids`. Not in the reference.
-    min_hits: Matches that a track needs before it is put out; 1 adds nothing to the reference's rule
-        (the second sight, or the first in frame 1). As in SORT (Bewley et al., 2016).
-    history: Boxes kept of each track for `history()`.
-    appearance_thresh: Features count where half their cosine distance is at most this (BoT-SORT, Aharon
-        et al., arXiv:2206.14651).
-    proximity_thresh: Features count where 1 - IoU is at most this; 1: everywhere in the frame.
-    feature_momentum: Weight of the past in a track's smoothed feature.
-
-Raises:
-    ValueError: An option is out of its range.)";
-
-constexpr const char* kUpdateDoc = R"(Takes the detections of the next frame.
-
-Call it for every frame, also for those without detections. Rows that are not finite, whose box is
-narrower or lower than 1e-3 px or has a coordinate beyond 1e7 px are left out and counted in
-`Tracks.dropped`. Scores equal to a threshold are ignored, as the reference does. The arrays are not
-changed.
-
-Args:
-    boxes: (N, 4) x1, y1, x2, y2 in frame pixels. float32 and float64 are read in place if
-        C-contiguous; anything else that NumPy can convert is copied.
-    scores: (N,) in [0, 1].
-    class_ids: (N,) integers, or None.
-    features: (N, D) appearance vectors of any length over 0, or None: D is the same in every frame
-        until `reset()`. Rows of zeros or with NaN stand for detections without a feature.
-    timestamp: Seconds, rising from frame to frame; for every frame or for none. Motion and the lost
-        buffer then follow the time that has passed instead of counting frames.
-    warp: (2, 3) affine camera motion, from the last frame's pixels to this frame's, or None.
-
-Returns:
-    Tracks: Those seen in this frame, in the reference's order.
-
-Raises:
-    ValueError: Shapes do not fit, a score is outside [0, 1], time stands still, or the width of the
-        features changed. The tracker is then unchanged.
-    RuntimeError: Another thread is inside this tracker.)";
-
-constexpr const char* kHistoryDoc = R"(The last boxes of a track that is tracked or lost now.
-
-Args:
-    track_id: Its id.
-
-Returns:
-    (L, 5) float64, oldest first, L at most the option `history`: the frame number from 1 (or the
-    timestamp), x1, y1, x2, y2 in that frame's pixels.
-
-Raises:
-    ValueError: The id is not alive, or the option `history` is 0.)";
 
 std::string tracks_repr(const Tracks& tracks) {
   return "Tracks(" + std::to_string(tracks.count()) +

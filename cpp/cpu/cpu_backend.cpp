@@ -1,6 +1,6 @@
 #include "cpu/cpu_backend.hpp"
 
-#include <algorithm>
+#include <cstring>
 
 #include "cpu/half.hpp"
 #include "cpu/keypoints.hpp"
@@ -53,6 +53,15 @@ std::size_t CpuBackend::decode_heatmaps(const TensorView& heatmaps, const Tensor
                       static_cast<int>(heatmaps.shape[2]),
                       static_cast<int>(heatmaps.shape[3])};
   return cpu::decode_heatmaps(maps, layout, to_frame, keypoints, scores);
+}
+
+void CpuBackend::read(const TensorView& output, std::size_t items, float* values) {
+  const std::size_t count = items * static_cast<std::size_t>(output.elements_per_item());
+  if (output.dtype == DType::kFloat32) {
+    std::memcpy(values, output.data, count * sizeof(float));
+  } else {
+    widen_all(static_cast<const std::uint16_t*>(output.data), count, values);
+  }
 }
 
 }  // namespace edgert::cpu

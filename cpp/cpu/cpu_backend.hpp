@@ -19,6 +19,7 @@ class CpuBackend final : public Backend {
   std::size_t decode_heatmaps(const TensorView& heatmaps, const TensorView* offsets,
                               const HeatmapLayout& layout, std::span<const Affine> to_frame,
                               float* keypoints, float* scores) override;
+  void read(const TensorView& output, std::size_t items, float* values) override;
 
  private:
   BoxDecoder decoder_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <cstring>
 
 #include "parallel.hpp"
 #include "simd.hpp"
@@ -20,29 +21,33 @@ struct Maximum {
   bool finite;
 };
 
-// Sixteen running maxima, since the comparisons of one would wait for each other.
+// Two vectors of running maxima, so that one comparison need not wait for the one before. 0 * value
+// is NaN for infinities and NaNs, and a sum keeps it.
 EDGERT_MULTIVERSION
 Maximum find_maximum(const float* values, std::size_t count) {
-  constexpr std::size_t kLanes = 16;
-  float best[kLanes], finite[kLanes];
-  for (std::size_t lane = 0; lane < kLanes; ++lane) best[lane] = -INFINITY, finite[lane] = 0.0f;
+  constexpr std::size_t kLanes = sizeof(Float16) / sizeof(float);
+  Float16 best[2], zeros[2] = {};
+  best[0] = best[1] = Float16{} - INFINITY;
   std::size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const float value = values[i + lane];
-      best[lane] = best[lane] < value ? value : best[lane];
-      finite[lane] += 0.0f * value;
+  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+    for (std::size_t half = 0; half < 2; ++half) {
+      Float16 value;
+      std::memcpy(&value, values + i + half * kLanes, sizeof(value));
+      best[half] = best[half] < value ? value : best[half];
+      zeros[half] += 0.0f * value;
     }
   }
+  const Float16 both = best[0] < best[1] ? best[1] : best[0], sums = zeros[0] + zeros[1];
+  float highest = -INFINITY, zero = 0.0f;
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    highest = highest < both[lane] ? both[lane] : highest;
+    zero += sums[lane];
+  }
   for (; i < count; ++i) {
-    best[0] = best[0] < values[i] ? values[i] : best[0];
-    finite[0] += 0.0f * values[i];
+    highest = highest < values[i] ? values[i] : highest;
+    zero += 0.0f * values[i];
   }
-  for (std::size_t lane = 1; lane < kLanes; ++lane) {
-    best[0] = best[0] < best[lane] ? best[lane] : best[0];
-    finite[0] += finite[lane];
-  }
-  return {best[0], finite[0] == 0.0f};
+  return {highest, zero == 0.0f};
 }
 
 EDGERT_MULTIVERSION

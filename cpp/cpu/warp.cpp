@@ -16,9 +16,6 @@ constexpr int kChannels = 3;
 constexpr int kLanes = 8;       // output pixels a step of blend_columns
 constexpr int kGrainRows = 16;  // below this a second thread costs more than it brings
 
-using Float4 = float __attribute__((vector_size(16)));
-using Float8 = float __attribute__((vector_size(32)));
-
 // Memory of one thread, kept from frame to frame.
 struct Scratch {
   std::vector<float> row;  // two source rows blended, BGR interleaved, border pixels included
@@ -50,21 +47,25 @@ void blend_columns(const float* row, const int* offsets, const float* weights, i
                    const Normalization& n, float* __restrict red, float* __restrict green,
                    float* __restrict blue) {
   for (int x = 0; x < width; x += kLanes) {
+    Float8 w;
+    std::memcpy(&w, weights + x, sizeof(w));
+    // Pixels i and i + 4 share a vector, so that the transposition stays inside its 128-bit halves.
+    const Float8 weight[4] = {__builtin_shufflevector(w, w, 0, 0, 0, 0, 4, 4, 4, 4),
+                              __builtin_shufflevector(w, w, 1, 1, 1, 1, 5, 5, 5, 5),
+                              __builtin_shufflevector(w, w, 2, 2, 2, 2, 6, 6, 6, 6),
+                              __builtin_shufflevector(w, w, 3, 3, 3, 3, 7, 7, 7, 7)};
     Float8 pixel[4];
     for (int i = 0; i < 4; ++i) {
-      // Pixels i and i + 4 share a vector, so that the transposition stays inside its 128-bit
-      // halves.
       const float* first = row + offsets[x + i];
       const float* second = row + offsets[x + i + 4];
-      Float4 left[2], right[2];
-      std::memcpy(&left[0], first, sizeof(Float4));
-      std::memcpy(&left[1], second, sizeof(Float4));
-      std::memcpy(&right[0], first + kChannels, sizeof(Float4));
-      std::memcpy(&right[1], second + kChannels, sizeof(Float4));
-      const float a = weights[x + i], b = weights[x + i + 4];
-      left[0] += a * (right[0] - left[0]);
-      left[1] += b * (right[1] - left[1]);
-      pixel[i] = __builtin_shufflevector(left[0], left[1], 0, 1, 2, 3, 4, 5, 6, 7);
+      Float4 part[4];
+      std::memcpy(&part[0], first, sizeof(Float4));
+      std::memcpy(&part[1], second, sizeof(Float4));
+      std::memcpy(&part[2], first + kChannels, sizeof(Float4));
+      std::memcpy(&part[3], second + kChannels, sizeof(Float4));
+      const Float8 left = __builtin_shufflevector(part[0], part[1], 0, 1, 2, 3, 4, 5, 6, 7);
+      const Float8 right = __builtin_shufflevector(part[2], part[3], 0, 1, 2, 3, 4, 5, 6, 7);
+      pixel[i] = left + weight[i] * (right - left);
     }
     const Float8 bg01 = __builtin_shufflevector(pixel[0], pixel[1], 0, 8, 1, 9, 4, 12, 5, 13);
     const Float8 bg23 = __builtin_shufflevector(pixel[2], pixel[3], 0, 8, 1, 9, 4, 12, 5, 13);

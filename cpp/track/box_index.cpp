@@ -8,9 +8,10 @@
 namespace edgert::track {
 namespace {
 
-constexpr std::size_t kOneStrip = 48;      // up to here a full scan is cheaper than sorting
-constexpr std::size_t kBoxesPerStrip = 4;  // at even spread
-constexpr double kRoundingRoom = 1 - 1e-9;
+constexpr std::size_t kOneStrip = 48;       // up to here a full scan is cheaper than sorting
+constexpr std::size_t kBoxesPerStrip = 4;   // at even spread
+constexpr double kRoundingRoom = 1 - 1e-9;  // of a gate
+constexpr double kPixelRoom = 1e-6;         // px; coordinates up to 1e7 are exact to 2e-9
 
 // Eight boxes at a time, in however many registers the instruction set needs for them.
 constexpr std::size_t kLanes = 8;
@@ -62,11 +63,14 @@ void BoxIndex::build() {
 
   double right = left_ = items_[0].box.x1;
   widest_ = 0;
+  least_gate_ = items_[0].gate;
   for (const Item& item : items_) {
     left_ = std::min(left_, item.box.x1);
     right = std::max(right, item.box.x1);
-    widest_ = std::max(widest_, item.box.x2 - item.box.x1);
+    widest_ = std::max(widest_, item.box.x2 - item.box.x1 + 1);
+    least_gate_ = std::min(least_gate_, item.gate);
   }
+  slack_ = (1 - least_gate_) / least_gate_;
   last_strip_ = static_cast<double>(strips - 1);
   strips_per_pixel_ = right > left_ ? static_cast<double>(strips) / (right - left_) : 0;
 
@@ -98,10 +102,19 @@ void BoxIndex::build() {
   starts_[0] = 0;
 }
 
-void BoxIndex::mark(const Box& row, double area, std::size_t begin, std::size_t blocks) {
+// A box that starts d left of the row must be d wider to have an IoU over g, so at best it covers
+// the row's length l and has the IoU l / (l + d): d < l (1 - g) / g. One wide box then costs only
+// the wide.
+BoxIndex::Marked BoxIndex::mark(const Box& row, double area) {
+  const double length = row.x2 - row.x1 + 1;  // not over 0 where a height was predicted below 0
+  const double reach = std::min(widest_, length * slack_) + kPixelRoom;
+  const std::size_t begin = starts_[strip(row.x1 - reach)];
+  const std::size_t end = std::max(begin, std::size_t{starts_[strip(row.x2 + 1) + 1]});
+  const std::size_t blocks = (end - begin + kLanes - 1) / kLanes;
   const Columns columns{&x1_[begin], &y1_[begin],   &x2_[begin],
                         &y2_[begin], &area_[begin], &gate_[begin]};
   mark_overlaps(columns, blocks, row, area, marks_.data());
+  return {begin, blocks};
 }
 
 }  // namespace edgert::track

@@ -27,12 +27,9 @@ class BoxIndex {
   // for a few others: the test leaves room for rounding.
   template <class Visit>
   void for_each_overlap(const Box& row, Visit&& visit) {
-    if (items_.empty()) return;
     const double area = row.area();
-    const std::size_t begin = starts_[strip(row.x1 - 1 - widest_)];
-    const std::size_t end = starts_[strip(row.x2 + 1) + 1];
-    const std::size_t blocks = (end - begin + 7) / 8;
-    mark(row, area, begin, blocks);
+    if (items_.empty()) return;
+    const auto [begin, blocks] = mark(row, area);
     for (std::size_t block = 0; block < blocks; ++block) {
       for (std::uint64_t marks = marks_[block]; marks != 0;) {
         const int byte = std::countr_zero(marks) / 8;
@@ -50,7 +47,12 @@ class BoxIndex {
   };
 
   std::size_t strip(double x) const;
-  void mark(const Box& row, double area, std::size_t begin, std::size_t blocks);
+
+  struct Marked {
+    std::size_t begin, blocks;
+  };
+  // Marks the boxes worth a look, eight a block from `begin` on.
+  Marked mark(const Box& row, double area);
 
   std::vector<Item> items_;                              // as added
   std::vector<double> x1_, y1_, x2_, y2_, area_, gate_;  // by strip
@@ -58,7 +60,9 @@ class BoxIndex {
   std::vector<std::uint32_t> starts_;    // strip -> first position; one more at the end
   std::vector<std::uint32_t> strip_of_;  // item -> strip
   std::vector<std::uint64_t> marks_;     // eight bytes a block
-  double left_ = 0, strips_per_pixel_ = 0, last_strip_ = 0, widest_ = 0;
+  double left_ = 0, strips_per_pixel_ = 0, last_strip_ = 0;
+  double widest_ = 0;  // inclusive, like every overlap
+  double least_gate_ = 0, slack_ = 0;
 };
 
 }  // namespace edgert::track

@@ -18,21 +18,6 @@ const ByteTrackOptions& checked(const ByteTrackOptions& options) {
   return options;
 }
 
-void check(const Warp& warp) {
-  for (const double entry : {warp.a, warp.b, warp.tx, warp.c, warp.d, warp.ty}) {
-    if (!(std::abs(entry) <= 1e6)) {
-      throw InvalidArgument(
-          "warp holds " + std::to_string(entry) +
-          ", expected finite entries of at most 1000000; pass None for frames whose "
-          "camera motion could not be estimated");
-    }
-  }
-  if (!(warp.scale() > 1e-3)) {
-    throw InvalidArgument("warp has the scale " + std::to_string(warp.scale()) +
-                          ", expected an invertible 2x3 matrix near [[1, 0, 0], [0, 1, 0]]");
-  }
-}
-
 }  // namespace
 
 ByteTrack::ByteTrack(const ByteTrackOptions& options)
@@ -56,7 +41,6 @@ void ByteTrack::reset() {
 
 TracksView ByteTrack::update(const Detections& detections) {
   const double frames = clock_.elapsed(detections.timestamp);
-  if (detections.warp) check(*detections.warp);
   intake_.load(detections);
   appearance_.load(detections.features, detections.feature_width);
 

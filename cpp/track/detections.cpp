@@ -38,6 +38,21 @@ void check_sizes(const Detections& d, bool class_aware) {
   if (!d.features.empty()) check("features", d.features.size(), d.feature_width * count);
 }
 
+void check_warp(const Warp& warp) {
+  for (const double entry : {warp.a, warp.b, warp.tx, warp.c, warp.d, warp.ty}) {
+    if (!(std::abs(entry) <= 1e6)) {
+      throw InvalidArgument(
+          "warp holds " + std::to_string(entry) +
+          ", expected finite entries of at most 1000000; pass None for frames whose "
+          "camera motion could not be estimated");
+    }
+  }
+  if (!(warp.scale() > 1e-3)) {
+    throw InvalidArgument("warp has the scale " + std::to_string(warp.scale()) +
+                          ", expected an invertible 2x3 matrix near [[1, 0, 0], [0, 1, 0]]");
+  }
+}
+
 }  // namespace
 
 Intake::Intake(const ByteTrackOptions& options)
@@ -50,6 +65,7 @@ Intake::Intake(const ByteTrackOptions& options)
 
 void Intake::load(const Detections& detections) {
   check_sizes(detections, class_aware_);
+  if (detections.warp) check_warp(*detections.warp);
   high.clear();
   low.clear();
   dropped = 0;

@@ -30,8 +30,8 @@ class Reals {
 };
 
 struct Detections {
-  Reals boxes;                                   // x1, y1, x2, y2 of each, frame pixels
-  Reals scores;                                  // one each, in [0, 1]
+  Reals boxes = {};                              // x1, y1, x2, y2 of each, frame pixels
+  Reals scores = {};                             // one each, in [0, 1]
   std::span<const std::int32_t> class_ids = {};  // one each, or none
   std::span<const float> features = {};          // feature_width of each, or none
   std::size_t feature_width = 0;

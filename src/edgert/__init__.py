@@ -5,13 +5,19 @@ for result in pipe.run("street.mp4"):
     print(result.ids, result.boxes, result.keypoints)
 """
 
-from edgert import ops
-from edgert._core import ByteTrack, __version__, num_threads, set_num_threads
-from edgert.availability import backends
-from edgert.engine import Engine
-from edgert.errors import DamagedInputWarning, Error, ModelError, SinkError, SourceError
-from edgert.pipeline import Pipeline
-from edgert.result import Person, Result
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from edgert._core import __version__, num_threads, set_num_threads
+
+if TYPE_CHECKING:
+    from edgert import ops
+    from edgert._core import ByteTrack
+    from edgert.availability import backends
+    from edgert.engine import Engine
+    from edgert.errors import DamagedInputWarning, Error, ModelError, SinkError, SourceError
+    from edgert.pipeline import Pipeline
+    from edgert.result import Person, Result
 
 __all__ = [
     "ByteTrack",
@@ -30,3 +36,33 @@ __all__ = [
     "ops",
     "set_num_threads",
 ]
+
+# Where each name lives. They are imported at their first use: `import edgert` alone costs a few
+# milliseconds, which a command line that only prints its help pays too.
+_HOMES = {
+    "ByteTrack": "edgert._core",
+    "DamagedInputWarning": "edgert.errors",
+    "Engine": "edgert.engine",
+    "Error": "edgert.errors",
+    "ModelError": "edgert.errors",
+    "Person": "edgert.result",
+    "Pipeline": "edgert.pipeline",
+    "Result": "edgert.result",
+    "SinkError": "edgert.errors",
+    "SourceError": "edgert.errors",
+    "backends": "edgert.availability",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ops":
+        return import_module("edgert.ops")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgert' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -92,8 +92,9 @@ class Pipeline:
     def __init__(
         self,
         detector: Any,
-        pose: Any | None,
+        reid: Any | None,
         tracker: ByteTrack | None,
+        pose: Any | None,
         untracked: bool,
         lanes: int,
     ) -> None: ...

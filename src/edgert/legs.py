@@ -1,4 +1,4 @@
-"""What the native pipeline is told about its two networks."""
+"""What the native pipeline is told about its networks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from edgert import _core
 from edgert.engines.base import Array, Run
-from edgert.models import DetectorModel, PoseModel
+from edgert.models import DetectorModel, PoseModel, ReidModel
 from edgert.ops import make_box_filter
 
-__all__ = ["DetectorLeg", "PoseLeg", "detector_leg", "pose_leg"]
+__all__ = ["DetectorLeg", "PoseLeg", "ReidLeg", "detector_leg", "pose_leg", "reid_leg"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,17 @@ class DetectorLeg:
     classes: int
     filter: _core.BoxFilter
     joints: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReidLeg:
+    """The appearance network bound to memory."""
+
+    run: Run
+    input: Array
+    outputs: list[Array]
+    normalization: _core.Normalization
+    padding: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +81,9 @@ def pose_leg(model: PoseModel) -> PoseLeg:
     return PoseLeg(
         bound.run, bound.input, bound.outputs, model.normalization, model.layout, model.padding
     )
+
+
+def reid_leg(model: ReidModel) -> ReidLeg:
+    """Bind an appearance network."""
+    bound = model.bind()
+    return ReidLeg(bound.run, bound.input, bound.outputs, model.normalization, model.padding)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
-import time
-import warnings
+import weakref
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +13,25 @@ from typing import Any, Literal, overload
 
 from edgert import _core
 from edgert.engine import Engine
-from edgert.errors import DamagedInputWarning
 from edgert.io.arrays import DEFAULT_FPS, as_image
 from edgert.io.frame import Frame, Image
-from edgert.legs import detector_leg, pose_leg
-from edgert.models import DetectorModel, PoseModel
-from edgert.monitor import Thermal
+from edgert.legs import detector_leg, pose_leg, reid_leg
+from edgert.models import DetectorModel, PoseModel, ReidModel
 from edgert.result import Result
+from edgert.run import Run
+from edgert.stats import Stats
 
 __all__ = ["Pipeline"]
+
+# At exit, while threads can still run Python: the interpreter's end does not wait for theirs.
+_open_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for pipeline in list(_open_pipelines):
+        pipeline.close()
+
 
 _PRECISIONS = ("auto", "fp32", "fp16", "int8")
 
@@ -39,6 +49,8 @@ class Pipeline:
         pose: Path of a top-down pose network with heatmaps `(N, K, h, w)`, or an `Engine`. None:
             boxes and ids only.
         tracker: "bytetrack", a `ByteTrack` of your own parameters, or None.
+        reid: Path of an appearance network (a person's crop to a feature vector), or an `Engine`.
+            It tells people apart who cross: see `ByteTrack`'s `appearance_thresh`.
         runtime: "auto" or "onnxruntime".
         device: "auto" or "cpu".
         precision: "auto" runs a model as it is; "fp32", "fp16" and "int8" insist on what the model
@@ -64,6 +76,7 @@ class Pipeline:
         detector: str | Path | Engine,
         pose: str | Path | Engine | None = None,
         tracker: Literal["bytetrack"] | _core.ByteTrack | None = "bytetrack",
+        reid: str | Path | Engine | None = None,
         *,
         runtime: str = "auto",
         device: str = "auto",
@@ -86,22 +99,31 @@ class Pipeline:
             score_threshold = 0.25 if native_tracker is None else 0.1
         self._detector = DetectorModel(_load(detector, runtime, device))
         self._pose = None if pose is None else PoseModel(_load(pose, runtime, device))
-        for model in (self._detector, self._pose):
+        self._reid = None if reid is None else ReidModel(_load(reid, runtime, device))
+        if self._reid is not None and native_tracker is None:
+            raise ValueError("reid is given, but there is no tracker to make use of it")
+        for model in (self._detector, self._pose, self._reid):
             if model is not None:
                 _check_precision(model.engine, precision)
         self._core = _core.Pipeline(
             detector_leg(self._detector, classes, score_threshold, nms_threshold, max_detections),
-            None if self._pose is None else pose_leg(self._pose),
+            None if self._reid is None else reid_leg(self._reid),
             native_tracker,
+            None if self._pose is None else pose_leg(self._pose),
             untracked,
             lanes,
         )
         self._tracker = native_tracker
         self._lanes = lanes
+        self._stats = Stats(
+            self._core,
+            self._detector.engine.path,
+            None if self._pose is None else self._pose.engine.path,
+        )
         self._busy = threading.Lock()
-        self._thermal = Thermal()
         self._next_index = 0
-        self._begin_counts()
+        self._current: Run | None = None
+        _open_pipelines.add(self)
 
     def __call__(self, frame: Any, *, time_s: float | None = None) -> Result:
         """Process one image; with a tracker, the next one of a sequence.
@@ -157,27 +179,17 @@ class Pipeline:
         return self._run(open_source(source, fps=fps), frames)
 
     def stats(self) -> dict[str, Any]:
-        """What the pipeline has done since it was made or `reset`.
+        """What the pipeline has done since it was made or `reset`; any thread may ask.
 
         Returns:
-            `stages`: for each of preprocess, detect, boxes, track, crop, pose, keypoints and total
-                a dict of
-            count, mean, p50, p95 and p99 in ms; `fps`: frames a second while frames were in flight;
-            `frames`; `dropped_frames`, of live sources; `skipped_frames`, unreadable;
-            `dropped_rows` and `dropped_heatmaps`, of the models' outputs, not finite; `temperature`
-            in degrees Celsius and `throttled`, None where the machine does not say.
+            `stages`: for each of preprocess, detect, boxes, reid, track, crop, pose, keypoints and
+            total that ran, a dict of count, mean, p50, p95 and p99 in ms; `fps`: frames a second
+            while frames were in flight; `frames`; `dropped_frames`, of live sources;
+            `skipped_frames`, unreadable; `dropped_rows` and `dropped_heatmaps`, of the models'
+            outputs, not finite; `temperature` in degrees Celsius and `throttled`, None where the
+            machine does not say.
         """
-        return {
-            "stages": self._core.stages(),
-            "fps": self._frames / self._busy_s if self._busy_s > 0 else 0.0,
-            "frames": self._frames,
-            "dropped_frames": self._dropped_frames,
-            "skipped_frames": self._skipped_frames,
-            "dropped_rows": self._dropped_rows,
-            "dropped_heatmaps": self._dropped_heatmaps,
-            "temperature": self._thermal.temperature(),
-            "throttled": self._thermal.throttled(),
-        }
+        return self._stats.to_dict()
 
     def reset(self) -> None:
         """Forget all tracks, count frames and times from 0.
@@ -189,10 +201,16 @@ class Pipeline:
             self._core.reset()
             self._core.clear_times()
             self._next_index = 0
-            self._begin_counts()
+            self._stats.reset()
 
     def close(self) -> None:
-        """Give back threads and memory; the pipeline is of no use afterwards. Twice is fine."""
+        """Give back threads and memory; the pipeline is of no use afterwards. Twice is fine.
+
+        A `run` that is under way ends.
+        """
+        if self._current is not None:
+            self._current.close()
+        self._stats.close()
         self._core.close()
 
     def __enter__(self) -> Pipeline:
@@ -212,7 +230,7 @@ class Pipeline:
         return self._detector.names
 
     def __repr__(self) -> str:
-        def describe(model: DetectorModel | PoseModel) -> str:
+        def describe(model: DetectorModel | PoseModel | ReidModel) -> str:
             network, (height, width) = model.engine.network, model.size
             dtype = model.engine.inputs[0].dtype
             name = Path(network.path).name
@@ -221,17 +239,14 @@ class Pipeline:
         lines = [f"detector: {describe(self._detector)}"]
         if self._pose is not None:
             lines.append(f"pose:     {describe(self._pose)}, {self._pose.joints} joints")
+        if self._reid is not None:
+            lines.append(f"reid:     {describe(self._reid)}, {self._reid.width} values")
         lines.append(f"tracker:  {self._tracker!r}")
         lines.append(
             f"host:     {_core.num_threads()} threads, {self._lanes} lanes; runtime and device: "
             f"ONNX Runtime on the CPU is what this version has"
         )
         return "<edgert.Pipeline\n  " + "\n  ".join(lines) + ">"
-
-    def _begin_counts(self) -> None:
-        self._frames = self._dropped_frames = self._skipped_frames = 0
-        self._dropped_rows = self._dropped_heatmaps = 0
-        self._busy_s = 0.0
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -240,35 +255,29 @@ class Pipeline:
                 "the pipeline is at work in run(); finish or close that iteration first, "
                 "or make a second Pipeline"
             )
-        started, frames = time.perf_counter(), self._frames
         try:
-            yield
+            with self._stats.busy():
+                yield
         finally:
-            if self._frames > frames:
-                self._busy_s += time.perf_counter() - started
             self._busy.release()
 
     def _run(self, source: Any, frames: bool) -> Generator[Any, None, None]:
-        from edgert.run import Run
-
-        with source, self._exclusive():
+        with source, self._exclusive(), self._stats.reading(source):
             self._core.reset()
-            run = Run(self._core, source, self._collect)
+            run = self._current = Run(self._core, source, self._collect)
             try:
                 for frame, result in run:
                     yield (frame.image, result) if frames else result
             finally:
                 run.close()
-                self._dropped_frames += source.dropped
-                self._skipped_frames += source.skipped
+                self._current = None
 
     def _collect(self) -> tuple[Frame, Result]:
         collected = self._core.collect()
         if collected is None:
             raise RuntimeError("the pipeline was stopped")
         frame, boxes, scores, class_ids, ids, keypoints, keypoint_scores, rows, heatmaps = collected
-        self._frames += 1
-        self._count_dropped(rows, heatmaps, frame)
+        self._stats.add(frame, rows, heatmaps)
         return frame, Result(
             boxes,
             scores,
@@ -281,26 +290,6 @@ class Pipeline:
             frame.image.shape[:2],
             frame.source,
             self._detector.names,
-        )
-
-    def _count_dropped(self, rows: int, heatmaps: int, frame: Frame) -> None:
-        """Counts what was not finite in the models' outputs, and says so the first time."""
-        if rows and not self._dropped_rows:
-            self._warn_dropped(self._detector, f"{rows} rows", frame)
-        if heatmaps and not self._dropped_heatmaps:
-            assert self._pose is not None
-            self._warn_dropped(self._pose, f"{heatmaps} heatmaps", frame)
-        self._dropped_rows += rows
-        self._dropped_heatmaps += heatmaps
-
-    @staticmethod
-    def _warn_dropped(model: DetectorModel | PoseModel, what: str, frame: Frame) -> None:
-        warnings.warn(
-            f"{model.engine.path}: {what} of its output were not finite (NaN or infinite) in "
-            f"frame {frame.index} of {frame.source} and were dropped; later ones are only counted "
-            f"in stats(). A model in reduced precision that overflows does this.",
-            DamagedInputWarning,
-            stacklevel=4,
         )
 
 

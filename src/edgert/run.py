@@ -30,8 +30,10 @@ class Run:
         self._core = core
         self._source = source
         self._collect = collect
-        self._reader = Reader(source)
+        # A live frame that waited is a frame that is late: only the newest is kept.
+        self._reader = Reader(source, capacity=1 if source.live else 4)
         self._warned = 0
+        self._closed = False
         # One True a frame that was submitted, then the exception that ended it or None.
         self._submitted: SimpleQueue[bool | BaseException | None] = SimpleQueue()
         self._feeder = threading.Thread(target=self._feed, name="edgert-feed", daemon=True)
@@ -40,6 +42,8 @@ class Run:
     def __iter__(self) -> Iterator[tuple[Frame, Result]]:
         while True:
             token = self._submitted.get()
+            if self._closed:
+                raise RuntimeError("the pipeline was closed while it ran")
             self._pass_warnings_on()
             if token is None:
                 return
@@ -48,7 +52,10 @@ class Run:
             yield self._collect()
 
     def close(self) -> None:
-        """Stop, wherever it is, and leave the pipeline empty."""
+        """Stop, wherever it is, and leave the pipeline empty. Twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
         self._core.stop()
         self._reader.close()
         self._feeder.join()

@@ -19,7 +19,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int kClasses = 80, kAnchors = 300, kSize = 64, kJoints = 17, kCells = 16, kPoseBatch = 4;
+constexpr int kClasses = 80, kAnchors = 300, kSize = 64, kJoints = 17, kCells = 16, kPoseBatch = 4,
+              kFeatures = 8;
 
 struct Memory {
   std::vector<float> input, output;
@@ -72,6 +73,7 @@ struct Setup {
       m.output[map * kCells * kCells + 37] = 0.8f;
   };
   bool with_pose = true;
+  bool with_reid = false;
   bool tracked = true;
   int lanes = 2;
 };
@@ -89,13 +91,24 @@ std::unique_ptr<Pipeline> make_pipeline(Setup setup) {
             {},
             1.25};
   }
+  ReidLeg reid;
+  if (setup.with_reid) {
+    reid = {make_engine(kPoseBatch, {kPoseBatch, kFeatures, 1, 1}, 2,
+                        [](int batch, Memory& memory) {
+                          std::fill(memory.output.begin(), memory.output.end(), 0.0f);
+                          for (int i = 0; i < batch; ++i) {
+                            memory.output[static_cast<std::size_t>(kFeatures * i + i % 3)] = 1;
+                          }
+                        }),
+            normalization, 1.0};
+  }
   TrackerLeg tracker{setup.tracked ? std::make_shared<track::ByteTrack>() : nullptr, false};
   BoxFilter filter;
   filter.score_threshold = 0.1f;
   return std::make_unique<Pipeline>(
       std::make_unique<cpu::CpuBackend>(),
-      DetectorLeg{std::move(detector), normalization, kClasses, filter, 0}, std::move(pose),
-      std::move(tracker), setup.lanes);
+      DetectorLeg{std::move(detector), normalization, kClasses, filter, 0}, std::move(reid),
+      std::move(tracker), std::move(pose), setup.lanes);
 }
 
 struct Picture {
@@ -111,7 +124,9 @@ Lane& next(Pipeline& pipeline) {
 
 void test_nothing_is_allocated_once_warm() {
   const Picture picture;
-  auto pipeline = make_pipeline({});
+  Setup setup;
+  setup.with_reid = true;
+  auto pipeline = make_pipeline(setup);
   const auto frame = [&](int stream) {
     CHECK(pipeline->wait_for_lane(10s));
     pipeline->submit(picture.view, stream, 0);

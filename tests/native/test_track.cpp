@@ -1,5 +1,6 @@
 // The native tracker: its filter against the 8x8 one, no allocation once warm, no harm from
 // garbage.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -129,6 +130,87 @@ void test_long_steps_equal_short_ones() {
   }
 }
 
+// Of a camera that turns, zooms and shifts, the filter before it and the filter after it agree.
+void test_warp_is_exact_for_similarities() {
+  std::mt19937 random(6);
+  std::normal_distribution<double> normal;
+  for (int round = 0; round < 200; ++round) {
+    const double angle = normal(random), zoom = std::exp(0.3 * normal(random));
+    const double c = zoom * std::cos(angle), s = zoom * std::sin(angle);
+    const Warp warp{c, -s, 100 * normal(random), s, c, 100 * normal(random)};
+    const auto box = [](double x, double y, double height) {
+      return Box{x - 0.2 * height, y - 0.5 * height, x + 0.2 * height, y + 0.5 * height};
+    };
+    const auto warped = [&](double x, double y, double height) {
+      return box(c * x - s * y + warp.tx, s * x + c * y + warp.ty, zoom * height);
+    };
+    double x = 0, y = 0, height = 100;
+    KalmanState early(box(x, y, height)), late(warped(x, y, height));
+    for (int i = 0; i < 12; ++i) {
+      x += 5 + normal(random), y += 3 + normal(random), height += 1 + normal(random);
+      early.predict(TimeStep(1), true);
+      late.predict(TimeStep(1), true);
+      if (i == 6) early.warp(warp);
+      early.update(i < 6 ? box(x, y, height) : warped(x, y, height));
+      late.update(warped(x, y, height));
+    }
+    early.predict(TimeStep(1), true);
+    late.predict(TimeStep(1), true);
+    const Box a = early.box(), b = late.box();
+    for (const double gap : {a.x1 - b.x1, a.y1 - b.y1, a.x2 - b.x2, a.y2 - b.y2}) {
+      CHECK(std::abs(gap) < 1e-9);
+    }
+  }
+}
+
+// What was seen, and what one false detection as wide as the picture may not hide or slow down.
+void test_wide_and_inverted_boxes() {
+  BoxIndex index;
+  std::mt19937 random(7);
+  std::vector<Box> boxes;
+  for (int i = 0; i < 300; ++i) {
+    const double x = double(random() % 5000), y = double(random() % 50);
+    boxes.push_back({x, y, x + 1 + double(random() % 200), y + 1 + double(random() % 200)});
+  }
+  boxes.push_back({-1000, -1000, 9000, 9000});
+  for (const double gate : {0.0, 0.2, 0.85}) {
+    index.clear();
+    for (const Box& box : boxes) index.add(box, gate);
+    index.build();
+    std::vector<Box> rows = boxes;
+    rows.push_back({-900, -900, 8800, 8900});
+    rows.push_back({3000, 10, -3000, 20});  // a height predicted below 0 turns a box inside out
+    for (const Box& row : rows) {
+      std::vector<std::int32_t> found, expected;
+      index.for_each_overlap(row, [&](std::int32_t item, double overlap) {
+        if (overlap > gate) found.push_back(item);
+      });
+      for (std::size_t i = 0; i < boxes.size(); ++i) {
+        if (iou(row, row.area(), boxes[i], boxes[i].area()) > gate) {
+          expected.push_back(static_cast<std::int32_t>(i));
+        }
+      }
+      std::sort(found.begin(), found.end());
+      CHECK(found == expected);
+    }
+  }
+}
+
+// A lost track that a zooming camera carries away is let go before its numbers leave their range.
+void test_lost_tracks_stay_within_bounds() {
+  ByteTrack tracker({.track_buffer = 1e6});
+  Frame frame;
+  frame.add(100, 100, 150, 200, 0.9f);
+  for (int i = 0; i < 3; ++i) tracker.update(frame.view());
+  int frames = 0;
+  do {
+    tracker.update({.warp = Warp{100, 0, 0, 0, 100, 0}});
+  } while (tracker.lost_count() > 0 && ++frames < 100);
+  CHECK(tracker.lost_count() == 0 && frames > 2);
+  CHECK(tracker.update(frame.view()).ids.empty());
+  CHECK(tracker.update(frame.view()).ids[0] == 2);
+}
+
 // Floats of any bit pattern, extreme doubles, absurd options: state and output stay sound.
 void test_garbage() {
   std::mt19937 random(4);
@@ -223,5 +305,8 @@ int main() {
   test_memory_stays_flat_over_many_updates();
   test_long_steps_equal_short_ones();
   test_a_refused_frame_changes_nothing();
+  test_warp_is_exact_for_similarities();
+  test_wide_and_inverted_boxes();
+  test_lost_tracks_stay_within_bounds();
   test_garbage();
 }

@@ -24,6 +24,8 @@ class Network:
 
     def __init__(self, path, threads=None):
         options = onnxruntime.SessionOptions()
+        # Threads that spin while they wait would slow whatever runs beside this in a test.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is not None:
             options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(

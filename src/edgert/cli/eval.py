@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SinkError
-
 if TYPE_CHECKING:
-    from ..evaluation import Report
+    from edgert.evaluation import Report
 
 __all__ = ["add_parser", "run"]
 
@@ -49,6 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add("--runtime", default="auto", help="runtime of the networks (default: auto)")
     add("--device", default="auto", help='"cpu", "cuda:0" or "auto" (default)')
+    add("--threads", metavar="N", type=int, help="threads within a network (default: all cores)")
     add("--json-report", metavar="PATH", help="write the report as JSON; - for standard output")
     add("--quiet", action="store_true", help="print no table and no progress")
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -57,15 +56,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run `edgert eval`; 0 when the report is complete. Failures are exceptions of `edgert`."""
     _check_usage(args)
-    report = _evaluate(args)
-    if args.json_report == "-":
-        print(json.dumps(report.to_dict(), indent=2))
-    elif args.json_report:
-        try:
-            text = json.dumps(report.to_dict(), indent=2) + "\n"
-            Path(args.json_report).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise SinkError(f"cannot write the report {args.json_report}: {error}") from error
+    from edgert.io.sinks.base import OutputFile
+
+    with ExitStack() as stack:
+        # Opened before minutes of inference are spent on what could not be written.
+        output = None
+        if args.json_report:
+            output = OutputFile(args.json_report)
+            stack.callback(output.close)
+        report = _evaluate(args)
+        if output is not None:
+            output.write((json.dumps(report.to_dict(), indent=2) + "\n").encode())
     if not args.quiet and args.json_report != "-":
         from rich.console import Console
 
@@ -83,23 +84,21 @@ def _check_usage(args: argparse.Namespace) -> None:
         args.usage_error("--boxes annotated is about keypoint AP: add --keypoints JSON")
     if not args.detector and (args.instances or args.boxes == "detector"):
         args.usage_error("add --detector MODEL (only --boxes annotated alone does without)")
-    if args.json_report and args.json_report != "-":
-        folder = Path(args.json_report).resolve().parent
-        if not folder.is_dir():
-            args.usage_error(f"--json-report: there is no folder {folder}")
 
 
 def _evaluate(args: argparse.Namespace) -> Report:
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..evaluation import coco
-    from ..pipeline import Pipeline
+    from edgert.engine import Engine
+    from edgert.evaluation import CropPose, coco
+    from edgert.pipeline import Pipeline
+
+    def load(path: str) -> Engine:
+        return Engine(path, runtime=args.runtime, device=args.device, threads=args.threads)
 
     settings: dict[str, Any] = {
         "tracker": None,
-        "runtime": args.runtime,
-        "device": args.device,
         "score_threshold": 0.001,
         "nms_threshold": 0.7,
     }
@@ -115,7 +114,9 @@ def _evaluate(args: argparse.Namespace) -> Report:
             progress.update(bar, completed=done)
 
         if args.instances:
-            with Pipeline(args.detector, classes=None, max_detections=300, **settings) as pipe:
+            with Pipeline(
+                load(args.detector), classes=None, max_detections=300, **settings
+            ) as pipe:
                 reports.append(
                     coco(
                         pipe,
@@ -126,10 +127,9 @@ def _evaluate(args: argparse.Namespace) -> Report:
                     )
                 )
         if args.keypoints and args.boxes == "annotated":
-            network = _pose_on_boxes(args)
             reports.append(
                 coco(
-                    network,
+                    CropPose(load(args.pose)),
                     args.images,
                     keypoints_json=args.keypoints,
                     boxes="annotated",
@@ -138,7 +138,11 @@ def _evaluate(args: argparse.Namespace) -> Report:
             )
         elif args.keypoints:
             with Pipeline(
-                args.detector, pose=args.pose, classes=("person",), max_detections=20, **settings
+                load(args.detector),
+                load(args.pose),
+                classes=("person",),
+                max_detections=20,
+                **settings,
             ) as pipe:
                 reports.append(
                     coco(
@@ -150,11 +154,3 @@ def _evaluate(args: argparse.Namespace) -> Report:
                     )
                 )
     return reports[0] if len(reports) == 1 else reports[0].merged(reports[1])
-
-
-def _pose_on_boxes(args: argparse.Namespace) -> Any:
-    from ..engines import load
-    from ..evaluation import CropPose
-
-    engine = load(args.pose, runtime=args.runtime, device=args.device)
-    return CropPose(engine, engine.input_size)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgert.cli.progress import Progress
+from edgert.monitor.address import parse_address
 
 if TYPE_CHECKING:
     from edgert.io.sinks import Sink
@@ -41,6 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--detector", metavar="MODEL", required=True, help="detector with the YOLOv8 head, .onnx")
     add("--pose", metavar="MODEL", help="top-down pose network with heatmaps, .onnx")
     add("--tracker", choices=("bytetrack", "none"), default="bytetrack", help="default: bytetrack")
+    add("--reid", metavar="MODEL", help="appearance network for the tracker, .onnx")
     add(
         "--classes",
         metavar="NAME",
@@ -63,6 +66,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--coco", metavar="PATH", help="COCO results, boxes and keypoints")
     add("--video", metavar="PATH", help="the video with boxes, ids and skeletons, .mp4")
     add("--show", action="store_true", help="show it in a window; q closes it")
+    add(
+        "--serve",
+        metavar="ADDR",
+        help="live page and metrics over HTTP: 8000 for this machine only, 0.0.0.0:8000 for the "
+        "network (no password), port 0 for any free port",
+    )
     add("--json-report", metavar="PATH", help="counts and times per stage as JSON")
     add("--quiet", action="store_true", help="no progress and no summary")
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -73,13 +82,15 @@ def run(args: argparse.Namespace) -> int:
     if args.max_frames is not None and args.max_frames < 1:
         args.usage_error(f"--max-frames is {args.max_frames}, expected at least 1")
     _check_outputs(args)
+    if args.serve is not None:
+        parse_address(args.serve)
     from edgert.io import open_source
 
     with ExitStack() as stack:
         source = stack.enter_context(open_source(_source(args.source)))
         pipe = stack.enter_context(_pipeline(args))
         progress = stack.enter_context(Progress(args.quiet, _frame_count(args, source)))
-        sinks = [stack.enter_context(sink) for sink in _sinks(args)]
+        sinks = [stack.enter_context(sink) for sink in _sinks(args, pipe)]
         report = _open_report(args, stack)
         try:
             _work(args, pipe, source, sinks, progress)
@@ -114,7 +125,7 @@ def _work(
 def _check_outputs(args: argparse.Namespace) -> None:
     """An output empties its file when it opens it: no file may be named twice."""
     named = {f"SOURCE {text}": text for text in args.source}
-    named |= {"--detector": args.detector, "--pose": args.pose}
+    named |= {"--detector": args.detector, "--pose": args.pose, "--reid": args.reid}
     seen: dict[Path, str] = {}
     for option in ("json", "mot", "coco", "video", "json_report"):
         named[f"--{option.replace('_', '-')}"] = getattr(args, option)
@@ -150,6 +161,7 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
         load(args.detector),
         None if args.pose is None else load(args.pose),
         None if args.tracker == "none" else args.tracker,
+        None if args.reid is None else load(args.reid),
         classes=classes,
         score_threshold=args.score_threshold,
         nms_threshold=args.nms_threshold,
@@ -158,7 +170,7 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
     )
 
 
-def _sinks(args: argparse.Namespace) -> Iterator[Sink]:
+def _sinks(args: argparse.Namespace, pipe: Pipeline) -> Iterator[Sink]:
     from edgert.io import sinks
 
     if args.json:
@@ -171,6 +183,12 @@ def _sinks(args: argparse.Namespace) -> Iterator[Sink]:
         yield sinks.Video(args.video)
     if args.show:
         yield sinks.Window()
+    if args.serve is not None:
+        serve = sinks.Serve(args.serve, pipe.stats)
+        # In a pipe nobody asked where, except for a port that only we know.
+        if parse_address(args.serve).port == 0 or (sys.stderr.isatty() and not args.quiet):
+            print(f"edgert: live page at {serve.url}", file=sys.stderr, flush=True)
+        yield serve
 
 
 def _open_report(args: argparse.Namespace, stack: ExitStack) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Error
-from .dataset import Dataset
-from .report import Report
+from edgert.errors import Error
+from edgert.evaluation.dataset import Dataset
+from edgert.evaluation.report import Report
 
 __all__ = ["coco"]
 
@@ -181,7 +181,12 @@ def _keypoints(
     on_image: OnImage | None,
 ) -> Report:
     person = _person(dataset)
-    index = 0 if class_names is None else list(class_names).index("person")
+    names = list(dataset.categories if class_names is None else class_names)
+    if "person" not in names:
+        raise Error(
+            f"keypoint AP is about people, but the model's classes are {names}: no 'person'"
+        )
+    index = names.index("person")
     rows: list[Row] = []
     seconds = []
     for done, (image_id, frame) in enumerate(dataset.frames(), start=1):

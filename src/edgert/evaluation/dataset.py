@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import Error, SourceError
-from .report import Scores
+from edgert.errors import Error, SourceError
+from edgert.evaluation.report import Scores
 
 __all__ = ["Dataset"]
 

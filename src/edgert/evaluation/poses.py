@@ -1,45 +1,59 @@
-"""Keypoints of given boxes: crop, network, decode, without a detector."""
+"""Keypoints of given boxes: the pipeline's pose leg, without a detector before it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import ops
+from edgert import _core
+from edgert.engine import Engine
+from edgert.models import PoseModel
 
 __all__ = ["CropPose"]
 
-Array = NDArray[np.float32]
+Float32 = NDArray[np.float32]
 
 
 class CropPose:
     """A pose network applied to boxes that are already known, such as annotated ones.
 
+    Crop, network and decoding are what `Pipeline` makes of the same model, its metadata included.
+
     Args:
-        network: Takes (N, 3, H, W) float32 crops and gives (N, K, h, w) float32 heatmaps.
-        size: (H, W) of the crops.
-        crop: Further arguments of `edgert.ops.crop_people` (mean, std, padding).
-        decode: Further arguments of `edgert.ops.decode_heatmaps` (refine, cells).
+        pose: Path of a top-down pose network, or an `Engine`.
+
+    Raises:
+        ModelError: The model cannot be loaded or is of another kind.
     """
 
-    def __init__(
-        self,
-        network: Callable[[Array], Array],
-        size: tuple[int, int],
-        *,
-        crop: dict[str, Any] | None = None,
-        decode: dict[str, Any] | None = None,
-    ) -> None:
-        self._network = network
-        self._size = size
-        self._crop = crop or {}
-        self._decode = decode or {}
+    def __init__(self, pose: str | Path | Engine) -> None:
+        self._model = PoseModel(pose if isinstance(pose, Engine) else Engine(pose))
+        self._bound = self._model.bind()
 
-    def __call__(self, frame: NDArray[np.uint8], boxes: Array) -> tuple[Array, Array]:
-        """Keypoints (N, K, 2) in frame pixels and their scores (N, K) for N >= 1 boxes."""
-        tensor, to_frame = ops.crop_people(frame, boxes, size=self._size, **self._crop)
-        keypoints, scores = ops.decode_heatmaps(self._network(tensor), to_frame, **self._decode)
+    def __call__(self, frame: NDArray[np.uint8], boxes: Float32) -> tuple[Float32, Float32]:
+        """Estimate the poses of the people in some boxes.
+
+        Args:
+            frame: (h, w, 3) uint8 BGR.
+            boxes: (N, 4) float32 xyxy in frame pixels, N >= 1.
+
+        Returns:
+            Keypoints (N, K, 2) float32 in frame pixels and their scores (N, K) float32.
+        """
+        batch = len(self._bound.input)
+        parts = [self._estimate(frame, boxes[i : i + batch]) for i in range(0, len(boxes), batch)]
+        keypoints, scores = zip(*parts, strict=True)
+        return np.concatenate(keypoints), np.concatenate(scores)
+
+    def _estimate(self, frame: NDArray[np.uint8], boxes: Float32) -> tuple[Float32, Float32]:
+        count, model = len(boxes), self._model
+        feed = self._bound.input[:count]
+        to_frame = _core.crop_people_into(frame, boxes, feed, model.normalization, model.padding)
+        self._bound.run(count)
+        heatmaps, *offsets = (output[:count] for output in self._bound.outputs)
+        keypoints, scores, _ = _core.decode_heatmaps(
+            heatmaps, offsets[0] if offsets else None, to_frame, model.layout
+        )
         return keypoints, scores

@@ -33,18 +33,23 @@ class Orientation:
     """
 
     def __init__(self) -> None:
+        # Read from the first frame only, since it belongs to the track. Besides, PyAV's frames and
+        # their side data hold each other: asked for every frame, that memory waits for the cycle
+        # collector, a hundred MB of it.
+        self._filters: tuple[tuple[str, str], ...] | None = None
         self._key: tuple[object, ...] | None = None
         self._apply: Callable[[VideoFrame], VideoFrame] | None = None
 
     def upright(self, frame: "VideoFrame") -> "VideoFrame":
         """The frame as it is meant to be seen; itself where there is nothing to turn."""
-        filters = _filters_of(frame)
-        if not filters:
+        if self._filters is None:
+            self._filters = _filters_of(frame)
+        if not self._filters:
             return frame
-        key = (filters, frame.width, frame.height, frame.format.name)
+        key = (frame.width, frame.height, frame.format.name)
         if self._apply is None or key != self._key:
             self._key = key
-            self._apply = _graph(frame, filters)
+            self._apply = _graph(frame, self._filters)
         return self._apply(frame)
 
 

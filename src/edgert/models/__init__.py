@@ -2,5 +2,6 @@
 
 from edgert.models.detector import DetectorModel
 from edgert.models.pose import PoseModel
+from edgert.models.reid import ReidModel
 
-__all__ = ["DetectorModel", "PoseModel"]
+__all__ = ["DetectorModel", "PoseModel", "ReidModel"]

@@ -6,10 +6,14 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
+from edgert import _core
 from edgert.engine import Engine
 from edgert.errors import ModelError
 
-__all__ = ["choice", "numbers", "size", "value"]
+__all__ = ["choice", "imagenet_normalization", "numbers", "padding", "size", "value"]
+
+_IMAGENET_MEAN = [0.485, 0.456, 0.406]
+_IMAGENET_STD = [0.229, 0.224, 0.225]
 
 
 def value(engine: Engine, key: str) -> Any:
@@ -82,3 +86,23 @@ def size(engine: Engine, default: tuple[int, int]) -> tuple[int, int]:
             f"fixed at {(height, width)}; leave size out, or export the model with open sizes"
         )
     return height, width
+
+
+def padding(engine: Engine, default: float) -> float:
+    """How much larger than its box a person's crop is: as told, else as noted, else `default`.
+
+    Raises:
+        ModelError: It is not one positive number.
+    """
+    given = None if engine.padding is None else [engine.padding]
+    found = numbers(engine, "edgert.padding", 1, given) or [default]
+    if not found[0] > 0:
+        raise ModelError(f"{engine.path}: padding is {found[0]}, expected more than 0")
+    return found[0]
+
+
+def imagenet_normalization(engine: Engine) -> _core.Normalization:
+    """ImageNet's mean and deviation, unless told or noted otherwise; black outside the frame."""
+    mean = numbers(engine, "edgert.mean", 3, engine.mean) or _IMAGENET_MEAN
+    std = numbers(engine, "edgert.std", 3, engine.std) or _IMAGENET_STD
+    return _core.Normalization(mean, std, 0.0)

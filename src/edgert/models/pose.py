@@ -10,9 +10,6 @@ from edgert.models.binding import Bound, bind, probe
 
 __all__ = ["PoseModel"]
 
-_IMAGENET_MEAN = [0.485, 0.456, 0.406]
-_IMAGENET_STD = [0.229, 0.224, 0.225]
-
 
 class PoseModel:
     """A pose network, its output understood.
@@ -34,19 +31,12 @@ class PoseModel:
         self._shapes = probe(engine, self.size)
         self._heatmaps, self._offsets = self._find_outputs()
         self.joints = self._shapes[self._heatmaps][1]
-        padding = metadata.numbers(
-            engine, "edgert.padding", 1, None if engine.padding is None else [engine.padding]
-        )
-        self.padding = 1.25 if padding is None else padding[0]
-        if not self.padding > 0:
-            raise ModelError(f"{engine.path}: padding is {self.padding}, expected more than 0")
+        self.padding = metadata.padding(engine, default=1.25)
 
     @property
     def normalization(self) -> _core.Normalization:
         """ImageNet's unless the model says otherwise; outside the frame is black."""
-        mean = metadata.numbers(self.engine, "edgert.mean", 3, self.engine.mean) or _IMAGENET_MEAN
-        std = metadata.numbers(self.engine, "edgert.std", 3, self.engine.std) or _IMAGENET_STD
-        return _core.Normalization(mean, std, 0.0)
+        return metadata.imagenet_normalization(self.engine)
 
     @property
     def layout(self) -> _core.HeatmapLayout:

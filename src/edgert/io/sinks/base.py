@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edgert.errors import SinkError
 from edgert.result import Result
 
-__all__ = ["OutputFile", "Sink", "Splitter", "is_image", "sink_error"]
+__all__ = ["OutputFile", "Sink", "Splitter", "is_image", "sequence_of", "sink_error"]
 
 _Self = TypeVar("_Self", bound="Sink")
 
@@ -178,7 +178,7 @@ class Splitter:
 
     def path_of(self, source: str) -> Path:
         """The output path of a source, the same whenever asked."""
-        key = source.rpartition("/")[0] if is_image(source) else source
+        key = sequence_of(source)
         if key not in self._paths:
             self._paths[key] = self._new_path(key) if self._paths else self._path
         return self._paths[key]
@@ -191,6 +191,11 @@ class Splitter:
         names = [stem, *(f"{stem}-{i}" for i in range(2, len(taken) + 3))]
         paths = (self._path.with_name(f"{self._path.stem}.{n}{self._path.suffix}") for n in names)
         return next(path for path in paths if path not in taken)
+
+
+def sequence_of(source: str) -> str:
+    """The name of the sequence that a source belongs to: an image's is its folder."""
+    return (source.rpartition("/")[0] or ".") if is_image(source) else source
 
 
 def is_image(source: str) -> bool:
