@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgert._core import draw_shapes
+from edgert.draw import draw_people
 from edgert.draw.palette import SIDE_COLOURS, UNTRACKED, id_colour, text_colour
-from edgert.draw.strokes import Strokes
+from edgert.draw.text import label_mask
 from edgert.result import Result
 from edgert.skeleton import COCO_17, skeleton_of
 
@@ -46,6 +48,12 @@ def stroke_oracle(height, width, a, b, radius):
     return inside.reshape(height, n, width, n).mean(axis=(1, 3))
 
 
+def draw_strokes(image, *strokes):
+    """Draws strokes of (start, end, radius, colour)."""
+    rows = [[*start, *end, radius, *colour] for start, end, radius, colour in strokes]
+    draw_shapes(image, np.empty((0, 8), np.float32), np.array(rows, np.float32), [])
+
+
 coordinate = st.floats(-30, 70, width=32)
 
 
@@ -57,9 +65,7 @@ coordinate = st.floats(-30, 70, width=32)
 )
 def test_a_stroke_covers_what_supersampling_says(a, b, radius):
     image = np.zeros((40, 48, 3), np.uint8)
-    strokes = Strokes()
-    strokes.line(a, b, 2 * radius, (255, 255, 255))
-    strokes.draw(image)
+    draw_strokes(image, (a, b, radius, (255, 255, 255)))
     expected = stroke_oracle(40, 48, a, b, radius)
     # The distance stands for the area: exact for upright edges, within 0.2 for slanted and round.
     np.testing.assert_allclose(image[..., 0] / 255, expected, atol=0.2)
@@ -68,10 +74,11 @@ def test_a_stroke_covers_what_supersampling_says(a, b, radius):
 
 def test_later_strokes_lie_on_top():
     image = grey(20, 20)
-    strokes = Strokes()
-    strokes.line((2, 10), (18, 10), 4, (255, 0, 0))
-    strokes.line((10, 2), (10, 18), 4, (0, 255, 0))
-    strokes.draw(image)
+    draw_strokes(
+        image,
+        ((2, 10), (18, 10), 2, (255, 0, 0)),
+        ((10, 2), (10, 18), 2, (0, 255, 0)),
+    )
     assert image[10, 10].tolist() == [0, 255, 0]
     assert image[10, 4].tolist() == [255, 0, 0]
 
@@ -106,6 +113,82 @@ def test_strided_frames_give_the_same_picture():
         np.testing.assert_array_equal(result.draw(view), result.draw(view.copy()))
 
 
+def test_people_are_drawn_into_any_rows_in_place():
+    whole = np.random.default_rng(0).integers(0, 255, (120, 100, 3), np.uint8)
+    result = make([[20, 30, 70, 90]], (60, 80))
+    for rows in (slice(None, None, 2), slice(None, None, -2), slice(30, 90)):
+        image = whole.copy()
+        expected = result.draw(image[rows, 7:87])
+        draw_people(image[rows, 7:87], result)
+        np.testing.assert_array_equal(image[rows, 7:87], expected)
+        image[rows, 7:87] = whole[rows, 7:87]
+        np.testing.assert_array_equal(image, whole)
+
+
+def test_images_that_cannot_be_drawn_into_are_refused():
+    result = make([[20, 30, 70, 90]], (60, 80))
+    read_only = grey(60, 80)
+    read_only.flags.writeable = False
+    for image in (read_only, grey(60, 80)[:, :, ::-1], grey(60, 160)[:, ::2]):
+        with pytest.raises(ValueError, match=r"image: expected a writeable array"):
+            draw_people(image, result)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.zeros((3, 7), np.float32),
+        np.zeros((3, 8), np.float64),
+        np.zeros(8, np.float32),
+        np.zeros((8, 3), np.float32).T,
+    ],
+)
+def test_shapes_of_another_form_are_refused(rows):
+    none = np.empty((0, 8), np.float32)
+    with pytest.raises(ValueError, match=r"outlines: expected a C-contiguous \(N, 8\) float32"):
+        draw_shapes(grey(9, 9), rows, none, [])
+    with pytest.raises(ValueError, match=r"strokes: expected a C-contiguous \(N, 8\) float32"):
+        draw_shapes(grey(9, 9), none, rows, [])
+    masks = np.zeros((3, 4, 8), np.uint8)
+    for mask in (rows, masks[0, :, ::2], masks[0, 0], masks):
+        with pytest.raises(ValueError, match=r"labels: expected each mask to be a C-contiguous"):
+            draw_shapes(grey(9, 9), none, none, [(0, 0, mask, (0, 0, 0), (9, 9, 9))])
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(left=st.integers(-60, 60), top=st.integers(-30, 40), seed=st.integers(0, 99))
+def test_a_label_mixes_its_two_colours_as_the_mask_says(left, top, seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.integers(0, 256, (rng.integers(1, 20), rng.integers(1, 50)), np.uint8)
+    ink, ground = rng.integers(0, 256, (2, 3)).tolist()
+    image = grey(40, 48)
+    none = np.empty((0, 8), np.float32)
+    draw_shapes(image, none, none, [(left, top, mask, tuple(ink), tuple(ground))])
+    # In the middle of an image that no label leaves.
+    expected = np.full((200, 200, 3), 90.0)
+    height, width = mask.shape
+    mixed = np.add(ground, np.subtract(ink, ground) * (mask[..., None] / 255))
+    expected[80 + top : 80 + top + height, 80 + left : 80 + left + width] = mixed
+    np.testing.assert_allclose(image, expected[80:120, 80:128], atol=1.1)
+
+
+@pytest.mark.parametrize("size", [12, 18, 33])
+@pytest.mark.parametrize("text", ["#12  0.87", "#4071  fire hydrant  0.11", "Ångström jg 1.00"])
+def test_letters_make_the_same_text_as_pillow(text, size):
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(size)
+    mask = label_mask(text, size)
+    margin = max(2, size // 4)
+    image = Image.new("L", mask.shape[::-1])
+    ImageDraw.Draw(image).text((margin, margin - font.getbbox("0")[1]), text, fill=255, font=font)
+    whole = np.asarray(image).astype(float)
+    assert whole.max() == 255
+    assert mask.shape[1] == 2 * margin + round(font.getlength(text))
+    # Where letters touch, the one is not added to the other.
+    assert np.abs(mask - whole).mean() < 0.01 * whole.mean()
+
+
 def test_an_empty_result_returns_a_copy():
     frame = grey(30, 40)
     image = make([], (30, 40)).draw(frame)
@@ -127,6 +210,7 @@ def test_any_frame_size(size):
         [-100, -100, -50, -50],
         [500, 500, 600, 600],
         [-1e30, -1e30, 1e30, 1e30],
+        [-3e38, -3e38, 3e38, 3e38],
         [np.nan, 0, 10, 10],
         [np.inf, 0, 10, 10],
         [30, 30, 10, 10],

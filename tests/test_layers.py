@@ -35,10 +35,14 @@ def test_shared_arithmetic_includes_only_the_host_device_header(path: Path) -> N
 
 @pytest.mark.parametrize(
     "path",
-    files(CPP / "stages", ".hpp", ".cpp") + files(CPP / "track", ".hpp", ".cpp"),
+    [
+        path
+        for folder in ("stages", "track", "draw")
+        for path in files(CPP / folder, ".hpp", ".cpp")
+    ],
     ids=lambda p: f"{p.parent.name}/{p.name}",
 )
-def test_stages_and_tracker_know_no_device_and_no_python(path: Path) -> None:
+def test_stages_tracker_and_drawing_know_no_device_and_no_python(path: Path) -> None:
     for included in includes(path):
         assert not re.match(r"cpu/|cuda|backend|bindings/|pybind11|Python\.h|engine", included), (
             included

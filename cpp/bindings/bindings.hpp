@@ -17,6 +17,7 @@ namespace edgert::bindings {
 
 namespace py = pybind11;
 
+void bind_draw(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_pipeline(py::module_& module);
 void bind_track(py::module_& module);

@@ -19,6 +19,7 @@ PYBIND11_MODULE(_core, m) {
   bind_track(m);  // before the pipeline, which takes one
   bind_pipeline(m);
   bind_ops(m);
+  bind_draw(m);
 }
 
 }  // namespace edgert::bindings

@@ -137,3 +137,11 @@ def decode_heatmaps(
     to_frame: NDArray[np.float64],
     layout: HeatmapLayout,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], int]: ...
+def draw_shapes(
+    image: NDArray[np.uint8],
+    outlines: NDArray[np.float32],
+    strokes: NDArray[np.float32],
+    labels: Sequence[
+        tuple[int, int, NDArray[np.uint8], tuple[int, int, int], tuple[int, int, int]]
+    ],
+) -> None: ...

@@ -5,9 +5,6 @@ from __future__ import annotations
 import colorsys
 from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
-
 from edgert.skeleton import Side
 
 __all__ = [
@@ -17,7 +14,6 @@ __all__ = [
     "WHITE",
     "Colour",
     "id_colour",
-    "mixed",
     "text_colour",
 ]
 
@@ -57,15 +53,3 @@ def text_colour(background: Colour) -> Colour:
     """Black or white, whichever reads better (ITU-R BT.601 luma)."""
     blue, green, red = background
     return BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > 140 else WHITE
-
-
-def mixed(
-    ground: npt.NDArray[np.uint8],
-    colour: npt.NDArray[np.float32],
-    coverage: npt.NDArray[np.float32],
-) -> npt.NDArray[np.uint8]:
-    """The ground under a colour that covers part of each pixel, from 0 to 1."""
-    mixed = ground.astype(np.float32)
-    mixed += (colour - mixed) * coverage[..., None]
-    mixed += np.float32(0.5)
-    return mixed.astype(np.uint8)
