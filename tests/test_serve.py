@@ -508,6 +508,7 @@ def test_a_frame_that_cannot_be_drawn_is_named_once_and_the_rest_goes_on(live, m
 
 
 def test_ten_watchers_one_of_them_stuck(live, monkeypatch):
+    assert handler.Handler.timeout <= 10
     monkeypatch.setattr(handler.Handler, "timeout", 1.5)
     big = (720, 1280)
     live.write(make(size=big), frame(size=big))
@@ -524,9 +525,7 @@ def test_ten_watchers_one_of_them_stuck(live, monkeypatch):
         for thread in threads:
             thread.start()
         eventually(lambda: min(counts) >= 10, 30)
-        clients = len([n for n in serve_threads() if n == "edgert-serve-client"])
         eventually(lambda: len([n for n in serve_threads() if "client" in n]) == 9)
-        assert clients in (9, 10)
         at_that_time = list(counts)
         eventually(lambda: all(a > b for a, b in zip(counts, at_that_time, strict=True)))
         written = len(camera.write_s)
@@ -598,8 +597,8 @@ def test_connections_that_say_nothing_are_limited_and_dropped(live, monkeypatch)
         for _ in range(server._MOST_CONNECTIONS)
     ]
     eventually(lambda: len(serve_threads()) == 1 + server._MOST_CONNECTIONS)
-    with socket.create_connection(("127.0.0.1", port_of(live)), timeout=10) as one_more:
-        assert one_more.recv(1) == b"", "turned away at once"
+    with socket.create_connection(("127.0.0.1", port_of(live)), timeout=1.5) as one_more:
+        assert one_more.recv(1) == b"", "turned away at once, not when the others are dropped"
     for connection in silent:
         assert connection.recv(1) == b""
         connection.close()
