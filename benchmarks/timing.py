@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+import edgert
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -96,14 +98,17 @@ def _version(package):
 
 def environment():
     """Machine, versions and date that figures belong to."""
-    packages = ("edgert", "numpy", "opencv-python-headless", "onnxruntime")
+    packages = ("numpy", "opencv-python-headless", "onnxruntime")
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {package: _version(package) for package in packages},
+        "versions": {
+            "edgert": edgert.__version__,
+            **{package: _version(package) for package in packages},
+        },
     }
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from edgert.monitor.feeds import STALLED_S
@@ -126,10 +126,8 @@ class Handler(BaseHTTPRequestHandler):
         self._send(_page()[0], "text/html; charset=utf-8")
 
     def _stats(self) -> None:
-        stats = self._stats_or_refuse()
-        if stats is not None:
-            live = self.server.feeds.summary()
-            self._send(json.dumps({**stats, "live": live}).encode() + b"\n", _JSON)
+        stats = {**self.server.stats(), "live": self.server.feeds.summary()}
+        self._send(json.dumps(stats).encode() + b"\n", _JSON)
 
     def _result(self) -> None:
         result = self.server.feeds.latest
@@ -141,17 +139,8 @@ class Handler(BaseHTTPRequestHandler):
     def _metrics(self) -> None:
         from edgert import __version__
 
-        stats = self._stats_or_refuse()
-        if stats is not None:
-            text = metrics_text(stats, self.server.feeds.summary(), __version__)
-            self._send(text.encode("utf-8", "replace"), CONTENT_TYPE)
-
-    def _stats_or_refuse(self) -> dict[str, Any] | None:
-        try:
-            return self.server.stats()
-        except RuntimeError as error:  # the pipeline is closed
-            self._send_unavailable(str(error))
-            return None
+        text = metrics_text(self.server.stats(), self.server.feeds.summary(), __version__)
+        self._send(text.encode("utf-8", "replace"), CONTENT_TYPE)
 
     def _health(self) -> None:
         idle_s = self.server.feeds.idle_s()
