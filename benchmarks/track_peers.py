@@ -7,6 +7,7 @@ the defaults of ByteTrack as each allows.
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,53 @@ def edgefirst() -> Peer:
     return Peer("edgefirst-tracker", "edgefirst-tracker", prepare, make, count)
 
 
+class UltralyticsBoxes:
+    """What `BYTETracker.update` reads of a result, and no more."""
+
+    def __init__(self, xyxy, conf):
+        self.xyxy, self.conf = xyxy, conf
+        self.cls = np.zeros(len(conf), np.float32)
+        self.xywh = np.concatenate([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]], 1)
+
+    def __len__(self):
+        return len(self.conf)
+
+    def __getitem__(self, rows):
+        return UltralyticsBoxes(self.xyxy[rows], self.conf[rows])
+
+
+def ultralytics() -> Peer:
+    from ultralytics.trackers.byte_tracker import BYTETracker
+
+    def make():
+        options = SimpleNamespace(
+            track_high_thresh=0.5,
+            track_low_thresh=0.1,
+            new_track_thresh=0.6,
+            match_thresh=0.8,
+            track_buffer=30,
+            fuse_score=True,
+        )
+        return BYTETracker(options, frame_rate=30).update
+
+    return Peer("ultralytics", "ultralytics", UltralyticsBoxes, make, native=False)
+
+
+def boxmot() -> Peer:
+    from boxmot import ByteTrack
+
+    frame = np.zeros((1080, 1920, 3), np.uint8)
+
+    def make():
+        tracker = ByteTrack(min_conf=0.1, track_thresh=0.5, match_thresh=0.8, track_buffer=30)
+        return lambda detections: tracker.update(detections, frame)
+
+    def prepare(boxes, scores):
+        return np.column_stack([boxes, scores, np.zeros(len(scores))]).astype(np.float32)
+
+    return Peer("boxmot", "boxmot", prepare, make, native=False)
+
+
 def installed() -> tuple[list[Peer], list[str]]:
     """The peers that import, edgert first, and why the others do not."""
     makers = {
@@ -151,6 +199,8 @@ def installed() -> tuple[list[Peer], list[str]]:
         "ioutrack-rs": ioutrack,
         "trackers": trackers,
         "supervision": supervision,
+        "ultralytics": ultralytics,
+        "boxmot": boxmot,
     }
     peers, missing = [], []
     for name, maker in makers.items():
