@@ -31,7 +31,7 @@ class Run:
         self._source = source
         self._collect = collect
         # A live frame that waited is a frame that is late: only the newest is kept.
-        self._reader = Reader(source, capacity=1 if source.live else 4)
+        self._reader = Reader(source, capacity=1 if source.live else 2)
         self._warned = 0
         self._closed = False
         # One True a frame that was submitted, then the exception that ended it or None.

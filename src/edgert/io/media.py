@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgert.errors import SourceError
 from edgert.io.frame import Image
 from edgert.io.orientation import Orientation
@@ -177,10 +179,14 @@ class Media:
         return None if frame.pts is None or time_base is None else float(frame.pts * time_base)
 
     def image(self, frame: "VideoFrame") -> Image:
-        """The frame upright, in BGR. Pixels keep their shape, square or not."""
+        """The frame upright, in BGR. Pixels keep their shape, square or not.
+
+        It is FFmpeg's own memory, which lives as long as the array does; rows may be padded.
+        """
         upright = self._orientation.upright(frame)
-        bgr: Any = self._reformatter.reformat(upright, format="bgr24").to_ndarray()
-        image: Image = bgr
+        plane: Any = self._reformatter.reformat(upright, format="bgr24").planes[0]
+        shape, strides = (plane.height, plane.width, 3), (plane.line_size, 3, 1)
+        image: Image = np.ndarray(shape, np.uint8, buffer=plane, strides=strides)
         return image
 
     def close(self) -> None:
