@@ -167,6 +167,11 @@ def test_an_output_never_overwrites_an_input(video, base, tmp_path):
     assert video.read_bytes() == before
 
 
+def test_what_is_not_here_says_why(folder, base):
+    assert "no CUDA device" in error_of(edgert("run", folder, *base, "--device", "cuda:0"), 1)
+    assert "tensorrt" in error_of(edgert("run", folder, *base, "--runtime", "tensorrt"), 1)
+
+
 def test_missing_source(tmp_path, base):
     assert "no such file" in error_of(edgert("run", tmp_path / "x.mp4", *base), 1)
 

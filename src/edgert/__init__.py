@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from edgert._core import ByteTrack
     from edgert.availability import backends
     from edgert.engine import Engine
-    from edgert.errors import DamagedInputWarning, Error, ModelError, SinkError, SourceError
+    from edgert.errors import (
+        DamagedInputWarning,
+        Error,
+        ModelError,
+        SinkError,
+        SourceError,
+        UnavailableError,
+    )
     from edgert.pipeline import Pipeline
     from edgert.result import Person, Result
 
@@ -30,6 +37,7 @@ __all__ = [
     "Result",
     "SinkError",
     "SourceError",
+    "UnavailableError",
     "__version__",
     "backends",
     "num_threads",
@@ -50,6 +58,7 @@ _HOMES = {
     "Result": "edgert.result",
     "SinkError": "edgert.errors",
     "SourceError": "edgert.errors",
+    "UnavailableError": "edgert.errors",
     "backends": "edgert.availability",
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from edgert.errors import UnavailableError
+
 __all__ = ["backends"]
 
 _RUNTIMES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
@@ -30,7 +32,7 @@ def require_runtime(runtime: str) -> None:
 
     Raises:
         ValueError: It is no name of a runtime.
-        RuntimeError: It cannot be used here; the text says why.
+        UnavailableError: It cannot be used here; the text says why.
     """
     if runtime == "auto":
         return
@@ -40,7 +42,7 @@ def require_runtime(runtime: str) -> None:
         )
     reason = backends()["onnxruntime:cpu" if runtime == "onnxruntime" else runtime]
     if reason != "ok":
-        raise RuntimeError(f"runtime {runtime!r}: {reason}")
+        raise UnavailableError(f"runtime {runtime!r}: {reason}")
 
 
 def require_device(device: str) -> None:
@@ -48,14 +50,14 @@ def require_device(device: str) -> None:
 
     Raises:
         ValueError: It is no name of a device.
-        RuntimeError: It cannot be used here; the text says why.
+        UnavailableError: It cannot be used here; the text says why.
     """
     if device in ("auto", "cpu"):
         return
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number.isdigit() or not number):
         raise ValueError(f"device is {device!r}, expected 'auto', 'cpu' or 'cuda:0'")
-    raise RuntimeError(f"device {device!r}: {backends()['cuda:0']}")
+    raise UnavailableError(f"device {device!r}: {backends()['cuda:0']}")
 
 
 def _not_installed(package: str) -> str:

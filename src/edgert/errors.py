@@ -1,6 +1,13 @@
 """What edgert raises: each names the thing, what was found, what was expected, the fix."""
 
-__all__ = ["DamagedInputWarning", "Error", "ModelError", "SinkError", "SourceError"]
+__all__ = [
+    "DamagedInputWarning",
+    "Error",
+    "ModelError",
+    "SinkError",
+    "SourceError",
+    "UnavailableError",
+]
 
 
 class Error(Exception):
@@ -17,6 +24,10 @@ class SourceError(Error):
 
 class SinkError(Error):
     """An output file cannot be written."""
+
+
+class UnavailableError(Error, RuntimeError):
+    """A runtime or device was asked for that this machine, or this version of edgert, has not."""
 
 
 class DamagedInputWarning(UserWarning):

@@ -68,7 +68,7 @@ class Pipeline:
     Raises:
         ModelError: A model cannot be loaded or is of the wrong kind.
         ValueError: A parameter is out of its range.
-        RuntimeError: The runtime or device asked for is not here; `backends()` says why.
+        UnavailableError: The runtime or device asked for is not here; `backends()` says why.
     """
 
     def __init__(
