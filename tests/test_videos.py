@@ -1,6 +1,7 @@
 """Videos: pixels, times, orientation, and what is no video."""
 
 import gc
+import gc
 import os
 import wave
 from pathlib import Path
@@ -194,3 +195,18 @@ def test_missing_file_suggests_the_nearest_name(tmp_path: Path) -> None:
 def test_colons_and_brackets_in_a_path_are_only_letters(tmp_path: Path) -> None:
     path = make_video(tmp_path / "2024-01-01T12:30:00 [1] 100%d.avi", frames=2)
     assert len(list(open_source(path))) == 2
+
+
+def test_a_closed_video_leaves_no_frames_to_the_collector(tmp_path):
+    """PyAV's frames and their side data hold each other: a megabyte a video until it comes round."""
+    path = tmp_path / "v.mp4"
+    make_video(path, frames=3)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_source(path) as source:
+            assert sum(1 for _ in source) == 3
+        del source
+        assert not [item for item in gc.get_objects() if isinstance(item, av.VideoFrame)]
+    finally:
+        gc.enable()

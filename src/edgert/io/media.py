@@ -1,5 +1,6 @@
 """An opened container: its packets, and BGR images from them. FFmpeg through PyAV."""
 
+import gc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +193,9 @@ class Media:
     def close(self) -> None:
         """Frees the container. Never while another thread reads."""
         self._container.close()
+        # The frame whose display matrix was read and PyAV's view of it hold each other, and the
+        # decoder's memory; the collector's own turn may come thousands of frames later.
+        gc.collect()
 
     def _noted(self, packet: "Packet[VideoStream]") -> "Packet[VideoStream]":
         start = packet.pts if packet.pts is not None else packet.dts
