@@ -1,7 +1,6 @@
 """Videos: pixels, times, orientation, and what is no video."""
 
 import gc
-import gc
 import os
 import wave
 from pathlib import Path
@@ -198,7 +197,7 @@ def test_colons_and_brackets_in_a_path_are_only_letters(tmp_path: Path) -> None:
 
 
 def test_a_closed_video_leaves_no_frames_to_the_collector(tmp_path):
-    """PyAV's frames and their side data hold each other: a megabyte a video until it comes round."""
+    """PyAV's frames and their side data hold each other: a megabyte a video until then."""
     path = tmp_path / "v.mp4"
     make_video(path, frames=3)
     gc.collect()
