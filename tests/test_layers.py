@@ -127,3 +127,21 @@ def test_every_public_name_is_there() -> None:
         assert name in dir(edgert)
     with pytest.raises(AttributeError, match="has no attribute 'Pipelin'"):
         edgert.Pipelin  # noqa: B018
+
+
+def test_stub_of_the_native_module_names_what_is_there() -> None:
+    import ast
+
+    from edgert import _core
+
+    stub = ast.parse((PYTHON / "_core.pyi").read_text())
+    declared = {
+        node.name: node for node in stub.body if isinstance(node, ast.ClassDef | ast.FunctionDef)
+    }
+    public = {name for name in dir(_core) if not name.startswith("_")}
+    assert set(declared) == public
+    for name, node in declared.items():
+        if isinstance(node, ast.ClassDef) and not any(b.id == "Enum" for b in node.bases):
+            members = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+            found = {m for m in vars(getattr(_core, name)) if not m.startswith("_")}
+            assert {m for m in members if not m.startswith("_")} == found, name
