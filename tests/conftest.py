@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,11 @@ import models
 ASSETS = Path(
     os.environ.get("EDGERT_ASSETS", Path(__file__).parent.parent.parent / "shared" / "assets")
 )
+
+
+# A shell starts what runs in its background with Ctrl-C ignored, and that is passed on to every child.
+# Some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
