@@ -17,8 +17,7 @@ ASSETS = Path(
 )
 
 
-# A shell starts what runs in its background with Ctrl-C ignored, and that is passed on to every child.
-# Some tests press it.
+# What a shell runs in its background ignores Ctrl-C, and so do its children. Some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
