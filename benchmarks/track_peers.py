@@ -169,7 +169,7 @@ def ultralytics() -> Peer:
             track_buffer=30,
             fuse_score=True,
         )
-        return BYTETracker(options, frame_rate=30).update
+        return BYTETracker(options).update
 
     return Peer("ultralytics", "ultralytics", UltralyticsBoxes, make, native=False)
 
