@@ -14,9 +14,27 @@ from edgert.quant.chains import chain
 from edgert.quant.graph import Graph
 from edgert.quant.placement import Layer, is_quantized, place, root, roots
 
-__all__ = ["PROFILES", "Plan"]
+__all__ = ["PROFILES", "Plan", "Step"]
 
 PROFILES = ("tensorrt", "portable", "onnxruntime")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One state of `search`.
+
+    Attributes:
+        kept: The layers in float.
+        score: The metric in this state.
+        drop: The float network's metric minus the score; for "sqnr" the noise power as a share of
+            the signal's.
+        sqnr: Signal to noise of the outputs in dB.
+    """
+
+    kept: tuple[str, ...]
+    score: float
+    drop: float
+    sqnr: float
 
 
 @dataclass(frozen=True)
@@ -32,6 +50,7 @@ class Plan:
         unsigned: Tensors that are never negative and get 255 levels ("onnxruntime" only).
         bounds: Tensors whose threshold follows from their operator: a sigmoid ends at 1.
         kept: Layers that could be quantized but stay in float, with the reason.
+        steps: The states of the `search` that chose them; empty where none did.
     """
 
     profile: str
@@ -40,6 +59,7 @@ class Plan:
     unsigned: frozenset[str] = frozenset()
     bounds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     kept: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    steps: tuple[Step, ...] = ()
 
     @classmethod
     def default(
