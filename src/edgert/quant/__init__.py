@@ -1,0 +1,1 @@
+"""Quantization: a rewrite of the ONNX file, with what it costs."""
