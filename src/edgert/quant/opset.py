@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import onnx
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, NodeProto, TensorProto
 
 from edgert.errors import ModelError
 
-__all__ = ["opset_of", "raise_opset", "skeleton"]
+__all__ = ["raise_opset", "rebuilt", "skeleton"]
 
-# Larger initializers are weights; smaller ones may be sizes and axes, which decide types and shapes.
+# Larger initializers are weights; smaller ones may be sizes and axes, which decide shapes.
 _SMALL_ELEMENTS = 256
 # onnx/docs/Versioning.md: the format version that an operator set asks for.
 _IR_OF_OPSET = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
-
-
-def opset_of(model: ModelProto) -> int:
-    """The version of the standard operators that the model uses; 1 where it names none."""
-    return next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
 
 
 def skeleton(model: ModelProto) -> ModelProto:
@@ -64,7 +59,7 @@ def raise_opset(model: ModelProto, opset: int) -> ModelProto:
     Raises:
         ModelError: onnx cannot convert one of the operators.
     """
-    found = opset_of(model)
+    found = _opset(model)
     if found >= opset:
         return model
     try:
@@ -74,20 +69,20 @@ def raise_opset(model: ModelProto, opset: int) -> ModelProto:
             f"the model has opset {found}, expected {opset} or later, and onnx cannot convert it: "
             f"{error}. Export the model again with opset_version={opset}."
         ) from error
+    known = {tensor.name for tensor in model.graph.initializer}
+    added = [tensor for tensor in graph.graph.initializer if tensor.name not in known]
     return rebuilt(
         model,
-        nodes=graph.graph.node,
-        # What the converter adds (axes that were attributes) comes beside the model's own.
-        initializers=[*model.graph.initializer, *_added(graph, model)],
-        opsets={o.domain: o.version for o in graph.opset_import},
+        graph.graph.node,
+        [*model.graph.initializer, *added],
+        {entry.domain: entry.version for entry in graph.opset_import},
     )
 
 
 def rebuilt(
     model: ModelProto,
-    *,
-    nodes: object,
-    initializers: object,
+    nodes: Iterable[NodeProto],
+    initializers: Iterable[TensorProto],
     opsets: Mapping[str, int] | None = None,
 ) -> ModelProto:
     """A model with other nodes and initializers; inputs, outputs and notes stay.
@@ -100,7 +95,7 @@ def rebuilt(
             _put(made, field.name, value)
     for domain, version in (opsets or {o.domain: o.version for o in model.opset_import}).items():
         made.opset_import.append(onnx.helper.make_opsetid(domain, version))
-    made.ir_version = max(made.ir_version, 4, _IR_OF_OPSET.get(opset_of(made), 4))
+    made.ir_version = max(made.ir_version, 4, _IR_OF_OPSET.get(_opset(made), 4))
     for field, value in model.graph.ListFields():
         if field.name not in ("node", "initializer", "value_info", "input"):
             _put(made.graph, field.name, value)
@@ -112,9 +107,8 @@ def rebuilt(
     return made
 
 
-def _added(converted: ModelProto, model: ModelProto) -> list[TensorProto]:
-    known = {tensor.name for tensor in model.graph.initializer}
-    return [tensor for tensor in converted.graph.initializer if tensor.name not in known]
+def _opset(model: ModelProto) -> int:
+    return next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
 
 
 def _put(message: object, name: str, value: object) -> None:
