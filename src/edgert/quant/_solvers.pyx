@@ -17,6 +17,7 @@ cdef enum:
     LANES = 8
 
 cdef double SPARSE_SHARE = 0.01  # see Distribution.percentile
+cdef double SMOOTHING = 1e-4  # what Q gets where it is zero and P is not; see `solve`
 cdef double ROUNDING = 1e-12  # sums of logarithms of shares differ by less than this from the truth
 
 
@@ -254,10 +255,12 @@ cdef int best_kept_bins(const vector[double]& bins, int levels) noexcept nogil:
             mass += bins[i]
             used += bins[i] > 0
         used += tail > 0 and bins[kept - 1] == 0
-        if mass == 0 and tail > 0:
-            continue  # Q is zero where P is not: infinitely far apart
+        if kept_share[kept] == 0:
+            break
         if mass > 0:
             divergence -= (mass + tail) * log(mass / used)
+        elif tail > 0:
+            divergence -= tail * log(SMOOTHING * kept_share[kept]) + (1 - tail) * log(1 - SMOOTHING)
         divergence += entropy[kept - 1] + x_log_x(bins[kept - 1] + tail) + log(kept_share[kept])
         if divergence < smallest - ROUNDING:
             best, smallest = kept, divergence

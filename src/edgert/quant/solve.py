@@ -39,9 +39,8 @@ def solve(
     - "minmax": the largest magnitude. Nothing is clipped.
     - "percentile": the magnitude below which so many percent of all values lie, interpolated inside
       its bin (at most 0.8 % wide). Zeros count, as they do in ONNX Runtime, modelopt and
-      pytorch-quantization, so that 99.99 means the same; but since zero is exact at any scale, a
-      tensor made of them would lose all else: at most one nonzero value in 100 is clipped for
-      their sake.
+      pytorch-quantization, so that 99.99 means the same. But a tensor made of them would lose all else:
+      of the nonzero values at most 1 % are clipped, or the share asked for if that is more.
     - "entropy": the smallest Kullback-Leibler divergence between the clipped distribution and its
       quantized version, after S. Migacz, "8-bit inference with TensorRT" (GTC 2017): 2048 equal
       bins, every threshold from the 128th bin's upper edge to the last's, 128 levels (256 and from
@@ -49,8 +48,9 @@ def solve(
       level of Q spread over those of its bins where P is not zero. Left open there and chosen here:
       the first bin, which holds the zeros, is given the count of the second one (zero is exact
       at any threshold; pytorch-quantization does the same); level j of i kept bins takes the bins
-      whose `floor(bin * 128 / i)` is j; nothing is smoothed: where Q is zero and P is not, the
-      threshold is out; of equal divergences the largest threshold wins; the threshold is the upper
+      whose `floor(bin * 128 / i)` is j; where Q is zero and P is not, which only the clipped tail
+      can cause, Q gets a share of 1e-4 (as in MXNet and ONNX Runtime), so that a lonely outlier can
+      be clipped at all; of equal divergences the largest threshold wins; the threshold is the upper
       edge of the last kept bin. The log bins are spread over the equal ones in proportion.
     - "mse": the smallest expected squared error of rounding and clipping together, from the exact
       integral over each bin with uniform density, not from step**2 / 12: most values of a layer lie

@@ -48,7 +48,9 @@ def quantize_weight(
     if not np.isfinite(weight).all():
         raise ValueError(f"a weight of shape {weight.shape} has values that are not finite")
     channels = weight.shape[axis]
-    rows = np.ascontiguousarray(np.moveaxis(weight, axis, 0)).reshape(channels, -1)
+    rows = np.ascontiguousarray(np.moveaxis(weight, axis, 0)).reshape(
+        channels, weight.size // max(channels, 1)
+    )
     thresholds = np.abs(rows).max(axis=1, initial=0).astype(np.float64)
     if method == "mse":
         search_weight_thresholds(rows, thresholds)
