@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from edgert.quant.solve import solve
+
 EDGES = (np.arange(0x7F80, dtype=np.uint32) << 16).view(np.float32).astype(np.float64)
 
 
@@ -24,6 +26,28 @@ def histogram(values) -> SimpleNamespace:
 
 def statistics(tensors) -> SimpleNamespace:
     return SimpleNamespace(tensors={name: histogram(v) for name, v in tensors.items()})
+
+
+def draw(kind: str, seed: int = 0, size: int = 30_000) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0, 2, size)
+    if kind == "relu":
+        x = np.maximum(x, 0)
+    elif kind == "silu":
+        x = x / (1 + np.exp(-x))
+    elif kind == "long tail":
+        x = rng.standard_t(3, size)
+    elif kind == "outlier":
+        x[0] = 400
+    elif kind == "uniform":
+        x = rng.uniform(-1, 1, size)
+    elif kind == "few":
+        x = rng.choice([-3.0, 0.0, 0.5, 1.7], size)
+    return x.astype(np.float32)
+
+
+def threshold(values, method: str, **options) -> float:
+    return solve(statistics({"x": values}), method, **options).thresholds["x"]
 
 
 def absmax(tensor) -> float:

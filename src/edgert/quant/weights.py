@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +16,7 @@ _LAST_LEVEL = 127  # -128 is left out: TensorRT and VNNI kernels want symmetric 
 def quantize_weight(
     weight: NDArray[np.float32],
     axis: int,
-    method: Literal["minmax", "mse"] = "minmax",
+    method: str = "minmax",
     *,
     smallest_scale: float = SMALLEST_SCALE,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
