@@ -72,6 +72,7 @@ def test_only_bindings_know_python() -> None:
     ]
     assert users, "nobody includes pybind11: has the house moved?"
     assert {path.parent for path in users} == {CPP / "bindings"}
+    assert relative(files(PYTHON, ".pyx")) == {"src/edgert/quant/_solvers.pyx"}
 
 
 def test_the_pipeline_asks_no_device_what_it_is() -> None:
@@ -129,19 +130,20 @@ def test_every_public_name_is_there() -> None:
         edgert.Pipelin  # noqa: B018
 
 
-def test_stub_of_the_native_module_names_what_is_there() -> None:
+@pytest.mark.parametrize("home", ["_core", "quant._solvers"])
+def test_stub_of_a_native_module_names_what_is_there(home: str) -> None:
     import ast
+    import importlib
 
-    from edgert import _core
-
-    stub = ast.parse((PYTHON / "_core.pyi").read_text())
+    module = importlib.import_module(f"edgert.{home}")
+    stub = ast.parse((PYTHON / f"{home.replace('.', '/')}.pyi").read_text())
     declared = {
         node.name: node for node in stub.body if isinstance(node, ast.ClassDef | ast.FunctionDef)
     }
-    public = {name for name in dir(_core) if not name.startswith("_")}
+    public = {name for name in dir(module) if not name.startswith("_")}
     assert set(declared) == public
     for name, node in declared.items():
         if isinstance(node, ast.ClassDef) and not any(b.id == "Enum" for b in node.bases):
             members = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
-            found = {m for m in vars(getattr(_core, name)) if not m.startswith("_")}
+            found = {m for m in vars(getattr(module, name)) if not m.startswith("_")}
             assert {m for m in members if not m.startswith("_")} == found, name
