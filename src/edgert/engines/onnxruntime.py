@@ -252,7 +252,8 @@ def _with_outputs(
     for value in model.graph.input:
         sizes = input_shapes.get(value.name, ())
         for size, found in zip(sizes, value.type.tensor_type.shape.dim, strict=False):
-            found.dim_value = size
+            if found.dim_value < 1:
+                found.dim_value = size
     del model.graph.output[:]
     # A bare name is enough: ONNX Runtime infers type and shape.
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)

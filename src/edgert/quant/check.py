@@ -11,7 +11,8 @@ from edgert.quant.picture import Picture
 __all__ = ["Survey"]
 
 _IMAGES = (500, 1000)
-"""With fewer, thresholds depend on which images were taken; more change them no further."""
+"""With fewer, thresholds depend on which images were taken; more change them no further. A pose
+network's inputs are people, not images."""
 
 _NEAR_BITS = 4
 """Of a fingerprint's 64, how many may differ between near duplicates. Unrelated ones: about 32."""
@@ -19,7 +20,7 @@ _NEAR_BITS = 4
 _NEAR_SHARE = 0.1
 _DARK = 40.0
 _DARK_SHARE = 0.25
-_CROPS = 500
+_PEOPLE = 500
 
 _GRID = (8, 9)
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
@@ -47,12 +48,12 @@ class Survey:
         """What may cost accuracy, each with its figure and advice; empty: nothing."""
         found = []
         count = len(self._sources)
-        if count < _IMAGES[0]:
+        if self._people is None and count < _IMAGES[0]:
             found.append(
                 f"{count} images, under {_IMAGES[0]}: thresholds will depend on which images these "
                 f"are; take {_IMAGES[0]} to {_IMAGES[1]} from where the model will work"
             )
-        if count > _IMAGES[1]:
+        if self._people is None and count > _IMAGES[1]:
             found.append(
                 f"{count} images, over {_IMAGES[1]}: more change the thresholds no further; "
                 f"limit={_IMAGES[1]} with a seed takes a random choice in less time"
@@ -64,10 +65,10 @@ class Survey:
                 f"activations of daylight will be clipped; add images of every light that the "
                 f"model will work in"
             )
-        if self._people is not None and self._people < _CROPS:
+        if self._people is not None and self._people < _PEOPLE:
             found.append(
-                f"{self._people} people in {count} images, under {_CROPS}: thresholds will depend "
-                f"on who they are; add images with people"
+                f"{self._people} people in {count} images, under {_PEOPLE}: thresholds will "
+                f"depend on who they are; add images with people"
             )
         return found
 

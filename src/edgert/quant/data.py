@@ -231,12 +231,14 @@ def _people(
         if detector is not None or annotations is not None:
             raise ValueError(f"{path} is a detector and sees whole images: leave out people")
         return None
-    if (detector is None) == (annotations is None):
-        raise ValueError(
-            f"{path} is a pose network and sees people cut out of images: give either detector=, "
-            f"to find them, or annotations=, a COCO file with their boxes"
-        )
-    return Annotated(annotations) if detector is None else Detected(detector)
+    if detector is not None and annotations is None:
+        return Detected(detector)
+    if annotations is not None and detector is None:
+        return Annotated(annotations)
+    raise ValueError(
+        f"{path} is a pose network and sees people cut out of images: give either detector=, "
+        f"to find them, or annotations=, a COCO file with their boxes"
+    )
 
 
 def _crop_digest(picture: Picture, box: Box) -> str:

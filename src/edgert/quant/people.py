@@ -24,6 +24,7 @@ __all__ = ["Annotated", "Detected", "People"]
 
 Boxes = NDArray[np.float32]
 
+
 class People(Protocol):
     """Finds people.
 
@@ -52,7 +53,9 @@ class Detected:
     def __init__(self, detector: str | Path | Engine) -> None:
         self._pipeline = Pipeline(detector, tracker=None)
         path = detector.path if isinstance(detector, Engine) else detector
-        self.description = f"people: as Pipeline without a tracker finds by {Graph.load(path).digest}"
+        self.description = (
+            f"people: as Pipeline without a tracker finds by {Graph.load(path).digest}"
+        )
 
     def look(self, picture: Picture) -> tuple[Boxes, Callable[[], Image]]:
         """See `People.look`."""

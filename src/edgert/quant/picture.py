@@ -103,7 +103,7 @@ def _open_path(text: str) -> list[Part]:
 
 
 class _File:
-    count = 1
+    count: int | None = 1
     is_video = False
 
     def __init__(self, path: Path) -> None:
@@ -125,7 +125,7 @@ class _File:
 
 
 class _Array:
-    count = 1
+    count: int | None = 1
     is_video = False
 
     def __init__(self, index: int, item: Any) -> None:
@@ -135,13 +135,14 @@ class _Array:
         return _digest_of(as_image(self._item, f"array {self._index}"))
 
     def pictures(self, wanted: Sequence[int] | None, stride: int, skip: Skip) -> Iterator[Picture]:
-        yield _picture_of(self._index, self._item)
+        name = f"array {self._index}"
+        yield _picture(name, as_image(self._item, name))
 
 
 class _Stream:
     """Arrays that come one by one and are gone afterwards."""
 
-    count = None
+    count: int | None = None
     is_video = False
 
     def __init__(self, items: Iterator[Any]) -> None:
@@ -159,7 +160,8 @@ class _Stream:
             )
         self._begun = True
         for index, item in enumerate(self._items):
-            yield _picture_of(index, item)
+            name = f"array {index}"
+            yield _picture(name, as_image(item, name))
 
 
 class _Video:
@@ -178,20 +180,18 @@ class _Video:
                 if chosen is None or frame.index in chosen:
                     if chosen is not None or frame.index % stride == 0:
                         name = f"{self._path}#{frame.index}"
-                        image = frame.image
-                        yield Picture(name, _digest_of(image), lambda image=image: image)
+                        yield _picture(name, frame.image)
                 elif frame.index > max(chosen, default=-1):
                     return
             for message in source.warnings:
                 skip(message)
 
 
-def _picture_of(index: int, item: Any) -> Picture:
-    image = as_image(item, f"array {index}")
-    return Picture(f"array {index}", _digest_of(image), lambda: image)
+def _picture(name: str, image: Image) -> Picture:
+    return Picture(name, _digest_of(image), lambda: image)
 
 
 def _digest_of(image: Image) -> str:
     digest = hashlib.sha256(f"{image.shape[1]}x{image.shape[0]} BGR ".encode())
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()

@@ -14,7 +14,9 @@ from edgert.quant.picture import Picture, open_parts
 
 __all__ = ["Pictures"]
 
-_OPEN_END = "how many images an iterator, or a video that does not say, has is not known; give a list"
+_OPEN_END = (
+    "how many images an iterator, or a video that does not say, has is not known; give a list"
+)
 
 # A frame of a part: the part's place, and the frame's index in it.
 _Entry = tuple[int, int]
@@ -107,6 +109,12 @@ class Pictures:
                 first += group
                 wanted -= len(group)
         return self._only(first), self._only(set(self._chosen).difference(first))
+
+    def digests(self) -> set[str] | None:
+        """Of all images, where they are known without decoding a video or using up an iterator."""
+        if self._chosen is None or any(part.is_video for part in self._parts):
+            return None
+        return {self._parts[place].digest() for place, _ in self._chosen}
 
     def skip(self, message: str) -> None:
         """Take down that something is broken, and warn of it the first time."""

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from edgert.errors import CalibrationError
 
-__all__ = ["BINS", "CalibrationStats", "TensorStats", "write_atomically"]
+__all__ = [
+    "BINS",
+    "NOTHING",
+    "CalibrationStats",
+    "TensorStats",
+    "digest_of_all",
+    "write_atomically",
+]
 
 BINS = 32768
 """A magnitude's bin is its float32 bits without the sign, shifted right by 16."""
@@ -60,6 +67,10 @@ class TensorStats:
         return mine == theirs and np.array_equal(self.counts, other.counts)
 
 
+NOTHING = TensorStats(np.zeros(BINS, np.uint64), np.inf, -np.inf, 0)
+"""Of a tensor that no value was seen of."""
+
+
 @dataclass(frozen=True)
 class CalibrationStats:
     """What `collect` has seen: enough to solve scales by any method, without the images.
@@ -86,7 +97,20 @@ class CalibrationStats:
     @property
     def data_digest(self) -> str:
         """SHA-256 of the items' digests in order: the same for the same data in any order."""
-        return hashlib.sha256("\n".join(sorted(self.items)).encode()).hexdigest()
+        return digest_of_all(self.items)
+
+    @classmethod
+    def empty(
+        cls, tensors: Collection[str], model_digest: str, preprocessing: str
+    ) -> CalibrationStats:
+        """Of no images at all."""
+        return cls(
+            dict.fromkeys(sorted(tensors), NOTHING),
+            model_digest,
+            preprocessing,
+            frozenset(),
+            frozenset(),
+        )
 
     def merge(self, other: CalibrationStats) -> CalibrationStats:
         """The statistics of both sets of images.
@@ -134,9 +158,7 @@ class CalibrationStats:
             ("collected with the preprocessing", self.preprocessing, preprocessing),
         ):
             if expected is not None and found != expected:
-                raise CalibrationError(
-                    f"{what}: {name} {found!r}, expected {expected!r}. {fix}"
-                )
+                raise CalibrationError(f"{what}: {name} {found!r}, expected {expected!r}. {fix}")
         if tensors is not None and set(tensors) != set(self.tensors):
             missing = sorted(set(tensors) - set(self.tensors))
             surplus = sorted(set(self.tensors) - set(tensors))
@@ -203,7 +225,15 @@ class CalibrationStats:
                 stats = _decode(archive)
         except FileNotFoundError as error:
             raise CalibrationError(f"{path}: no such file") from error
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            EOFError,
+            BadZipFile,
+            zlib.error,
+        ) as error:
             raise CalibrationError(
                 f"{path}: not calibration statistics of this version of edgert, or damaged "
                 f"({error}). Delete it and collect anew"
@@ -253,6 +283,11 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def digest_of_all(digests: Collection[str]) -> str:
+    """SHA-256 in hex of digests in their own order: that of a set of them."""
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
 def _names(what: str, names: list[str]) -> str:
