@@ -16,7 +16,7 @@ _LINE = re.compile(
     r"Constants: \[(?P<constants>.*)\], Outputs: \[(?P<outputs>.*)\], TacticName: .*?"
     r"Metadata: (?P<metadata>.*)"
 )
-_VALUE = re.compile(r"Dimensions: \[([\d,]*)\].*?Datatype: (\w+)")
+_VALUE = re.compile(r"\{ Name: .*?, Dimensions: \[([-\d,]*)\].*?, Datatype: (\w+)")
 _NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 # Kernels that compute nothing: they order the streams.
 _ORDER = ("signal", "wait")
@@ -27,15 +27,15 @@ _PRECISIONS = {"Float": "fp32", "Half": "fp16", "BFloat16": "bf16", "Int8": "int
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor of the engine: its shape there, its type in TensorRT's words."""
+    """A tensor of the engine: its shape, -1 for an open size; its type in TensorRT's words."""
 
     shape: tuple[int, ...]
     dtype: str
 
     @property
     def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
+        """Number of elements; an open size counts as 1."""
+        return abs(math.prod(self.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def read_table(text: str) -> tuple[Kernel, ...]:
         if not line.startswith("Name: "):
             continue
         found = _LINE.fullmatch(line)
-        if found is None:
+        if found is None or len(_VALUE.findall(line)) != line.count("{ Name: "):
             raise ModelError(
                 f"the builder's table of kernels has a line that edgert does not know: "
                 f"{line[:200]!r}; expected TensorRT-RTX 1.7's form"
@@ -119,7 +119,7 @@ def kernel_of(kernels: Sequence[Kernel], node: str, weight_size: int) -> Kernel 
 
 
 def precision(kernel: Kernel, weight_size: int) -> str:
-    """What a layer's kernel multiplies in: "int8", "fp16", "bf16" or "fp32".
+    """What a layer's kernel multiplies in: "int8", "fp16", "bf16", "fp32"; "unknown" without input.
 
     INT8 needs both factors in INT8: weights alone are turned into floats before they are used.
     """
@@ -131,6 +131,8 @@ def precision(kernel: Kernel, weight_size: int) -> str:
         factors = ["Int8"] if "Int8" in inputs else inputs
     else:
         factors = [weight.dtype]
+    if not factors:
+        return "unknown"
     chosen = next((dtype for dtype in factors if dtype != "Int8"), "Int8")
     return _PRECISIONS.get(chosen, chosen.lower())
 
