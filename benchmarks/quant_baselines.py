@@ -1,4 +1,4 @@
-"""What others make of the same model and the same calibration images, each tool in a process of its own.
+"""What others make of the same model and the same images, each tool in a process of its own.
 
     python benchmarks/quant_baselines.py onnxruntime JOB.json
     MODELOPT_PYTHON benchmarks/quant_baselines.py modelopt JOB.json

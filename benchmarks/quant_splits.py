@@ -1,4 +1,4 @@
-"""Which annotated images calibrate, which tune and which test: disjoint, seeded, with people in each.
+"""Which annotated images calibrate, tune and test: disjoint, seeded, with people in each.
 
 A seed halves the images; either half calibrates once and tests once, so two splits come from one
 seed and every image is tested in one of them.

@@ -8,10 +8,12 @@ pairs into integer kernels and from rewriting int8 activations as uint8, while e
 optimization stays on. `bench_quant_speed.py` says how far the integer kernels are from that.
 """
 
+import json
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import onnxruntime as ort
@@ -19,7 +21,6 @@ import onnxruntime as ort
 from edgert import ops
 from edgert.evaluation import coco
 from edgert.evaluation.dataset import Dataset
-
 from quant_splits import subset
 
 EVERY_BOX = {"score_threshold": 0.001, "nms_threshold": 0.7, "max_detections": 300}
@@ -62,14 +63,28 @@ class Task:
     Args:
         model: The FP32 file.
         data: Folder with images/, instances_train2017.json and person_keypoints_train2017.json.
+
+    Subclasses say which file of `annotations` judges, which `parts` of the output have an SQNR of
+    their own, how a frame is fed and how outputs are scored.
     """
 
-    annotations: str
+    annotations: ClassVar[str]
+    parts: ClassVar[dict[str, slice]]
 
     def __init__(self, model, data):
         self.model, self.images = Path(model), Path(data) / "images"
         self.annotated = Path(data) / self.annotations
         self._reference = {}
+
+    @property
+    def people(self):
+        """Where people come from, as `edgert.quant.CalibrationData` takes it."""
+        return {}
+
+    def paths(self, ids):
+        """Files of these images."""
+        rows = json.loads(self.annotated.read_text(encoding="utf-8"))["images"]
+        return [self.images / row["file_name"] for row in rows if row["id"] in set(ids)]
 
     def calibration(self, ids):
         """(N, 3, H, W) float32: what the network is fed for these images."""
@@ -110,7 +125,7 @@ class Detector(Task):
     """YOLOv8: every class, every box above 0.001, as COCO's protocol has it."""
 
     annotations = "instances_train2017.json"
-    parts = {"output": slice(None), "boxes": slice(0, 4), "class scores": slice(4, None)}
+    parts: ClassVar = {"output": slice(None), "boxes": slice(0, 4), "class scores": slice(4, None)}
 
     def feed(self, dataset, image, frame):
         return ops.letterbox(frame)[0]
@@ -129,8 +144,12 @@ class Pose(Task):
     """A heatmap network on annotated people, so that no detector is in the figure."""
 
     annotations = "person_keypoints_train2017.json"
-    parts = {"heatmaps": slice(None)}
+    parts: ClassVar = {"heatmaps": slice(None)}
     size = (384, 288)
+
+    @property
+    def people(self):
+        return {"annotations": self.annotated}
 
     def feed(self, dataset, image, frame):
         boxes = dataset.people(image)
