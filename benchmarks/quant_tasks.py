@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 
 from edgert import ops
@@ -35,6 +36,15 @@ def simulation(path, *, threads=None, exact=True):
     if exact:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def float_convolutions(path):
+    """Convolutions of a file whose input is not dequantized, and all of them."""
+    nodes = onnx.load(path).graph.node
+    made_by = {output: node.op_type for node in nodes for output in node.output}
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    kept = [node for node in convolutions if made_by.get(node.input[0]) != "DequantizeLinear"]
+    return len(kept), len(convolutions)
 
 
 class Noise:
@@ -94,10 +104,10 @@ class Task:
         return np.concatenate([feed for feed in feeds if feed is not None])
 
     def figures(self, path, ids, *, exact=True):
-        """COCO's figures and SQNR of a file with this network's inputs and outputs.
+        """COCO's figures, SQNR and the number of convolutions in float of a file.
 
         Args:
-            path: The .onnx file.
+            path: An .onnx file with this network's inputs and outputs.
             ids: Test images.
             exact: See `simulation`.
         """
@@ -111,7 +121,13 @@ class Task:
 
         with tempfile.TemporaryDirectory() as folder:
             scores = self.scores(infer, subset(self.annotated, ids, folder))
-        return {**scores, **{f"SQNR {name}": db for name, db in noise.decibels().items()}}
+        kept, total = float_convolutions(path)
+        return {
+            **scores,
+            **{f"SQNR {name}": db for name, db in noise.decibels().items()},
+            "float convolutions": kept,
+            "convolutions": total,
+        }
 
     def _expected(self, feed):
         key = hash(feed.tobytes())
