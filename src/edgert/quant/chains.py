@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edgert.quant.graph import Graph
-from edgert.quant.placement import Layer, Pair, root
+from edgert.quant.placement import Layer, root
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -48,7 +48,9 @@ def chain(
         for layer in chained
         for tensor in (*(pair.tensor for pair in layer.pairs), *layer.outputs)
     }
-    unsigned = frozenset(t for t in wanted if _never_negative(graph, graph.producer(root(graph, t))))
+    unsigned = frozenset(
+        t for t in wanted if _never_negative(graph, graph.producer(root(graph, t)))
+    )
     return tuple(chained), unsigned, MappingProxyType(bounds)
 
 

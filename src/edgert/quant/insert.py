@@ -10,42 +10,38 @@ from edgert.quant.graph import Graph
 from edgert.quant.opset import rebuilt
 from edgert.quant.placement import Layer
 from edgert.quant.plan import Plan, group_scale
+from edgert.quant.rounding import SMALLEST_FLOAT_SCALE, Rounding
 from edgert.quant.scales import SMALLEST_SCALE, Scales
-from edgert.quant.weights import quantize_weight
 
 __all__ = ["insert_pairs"]
 
-# FP32 scales need no more room than this; a dead channel's must not be zero.
-_SMALLEST_FLOAT_SCALE = 2.0**-40
 
-
-def insert_pairs(graph: Graph, scales: Scales, plan: Plan, weights: str) -> ModelProto:
+def insert_pairs(graph: Graph, scales: Scales, plan: Plan, rounding: Rounding) -> ModelProto:
     """The model in FP32 with explicit INT8: opset 13 or later.
 
     Args:
         graph: The float model.
         scales: Thresholds of the plan's tensors.
         plan: Its `quantized` layers get pairs.
-        weights: How weights are rounded: see `quantize_weight`.
+        rounding: How weights are rounded.
     """
-    return _Inserter(graph, scales, plan, weights).run()
+    return _Inserter(graph, scales, plan, rounding).run()
 
 
 class _Inserter:
-    def __init__(self, graph: Graph, scales: Scales, plan: Plan, weights: str) -> None:
+    def __init__(self, graph: Graph, scales: Scales, plan: Plan, rounding: Rounding) -> None:
         self._graph = graph
         self._scales = scales
         self._plan = plan
-        self._weights = weights
+        self._rounding = rounding
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
         self._pairs: dict[str, str] = {}
+        self._replaced: set[str] = set()
         self._layers = {layer.name: layer for layer in plan.quantized}
         # By node and input: the tensor that is read through its pair.
         self._reads = {
-            (pair.node, pair.index): pair.tensor
-            for layer in plan.quantized
-            for pair in layer.pairs
+            (pair.node, pair.index): pair.tensor for layer in plan.quantized for pair in layer.pairs
         }
         for layer in plan.quantized:
             for tensor in layer.outputs:
@@ -63,15 +59,17 @@ class _Inserter:
                     made.input[index] = self._pair(tensor)
             layer = self._layers.get(node.name)
             if layer is not None:
+                self._replaced.update(node.input[1:])
                 made.input[1] = self._weight(layer)
-                if self._plan.profile == "onnxruntime" and len(made.input) > 2:
-                    made.input[2] = self._bias(layer, node)
+                if bias := self._bias(layer, node):
+                    del made.input[2:]
+                    made.input.append(bias)
             self._nodes.append(made)
-        read = {name for node in self._nodes for name in node.input} | set(self._graph.outputs)
+        read = {name for node in self._nodes for name in node.input}
         kept = [
             entry
             for entry in self._graph.model.graph.initializer
-            if entry.name in read or not self._graph.uses(entry.name)
+            if entry.name in read or entry.name not in self._replaced
         ]
         return rebuilt(self._graph.model, self._nodes, [*kept, *self._constants])
 
@@ -93,31 +91,32 @@ class _Inserter:
     def _step(self, tensor: str) -> float:
         return group_scale(self._plan, self._scales, tensor)
 
-    def _zero(self, tensor: str) -> np.int8 | np.uint8:
+    def _zero(self, tensor: str) -> Array:
         if self._plan.profile != "onnxruntime":
-            return np.int8(0)
+            return np.asarray(0, dtype=np.int8)
         # The same levels as int8 around 0, in the type that x86 has fast kernels for.
-        return np.uint8(0 if tensor in self._plan.unsigned else 128)
+        return np.asarray(0 if tensor in self._plan.unsigned else 128, dtype=np.uint8)
 
     def _weight(self, layer: Layer) -> str:
-        weight = self._graph.constant(layer.weight)
-        assert weight is not None, layer
-        smallest = SMALLEST_SCALE if self._plan.profile == "tensorrt" else _SMALLEST_FLOAT_SCALE
-        levels, steps = quantize_weight(
-            weight, layer.axis, self._weights, smallest_scale=smallest
-        )
+        smallest = SMALLEST_SCALE if self._plan.profile == "tensorrt" else SMALLEST_FLOAT_SCALE
+        levels, steps = self._rounding.weight(self._graph, layer, smallest)
         return self._dequantized(f"{layer.name}_weight", levels, steps, layer.axis)
 
     def _bias(self, layer: Layer, node: NodeProto) -> str:
-        """The bias as ONNX Runtime's integer kernel adds it: in steps of input times weight."""
-        bias = self._graph.constant(node.input[2])
-        weight = self._graph.constant(layer.weight)
-        assert weight is not None, layer
-        if bias is None or bias.ndim != 1:
-            return node.input[2]
-        _, steps = quantize_weight(
-            weight, layer.axis, self._weights, smallest_scale=_SMALLEST_FLOAT_SCALE
-        )
+        """The bias: in float, or for ONNX Runtime as its integer kernel adds it."""
+        bias = self._rounding.bias(self._graph, layer, node)
+        own = node.input[2] if len(node.input) > 2 else ""
+        if bias is None and own:
+            bias = self._graph.constant(own)
+        if bias is None:
+            return own
+        if self._plan.profile != "onnxruntime" or bias.ndim != 1:
+            return (
+                own
+                if layer.name not in self._rounding.shifts
+                else self._constant(f"{layer.name}_bias", bias)
+            )
+        _, steps = self._rounding.weight(self._graph, layer)
         steps = (steps * np.float32(self._step(layer.pairs[0].tensor))).astype(np.float32)
         limit = np.float64(2**31 - 2**8)
         levels = np.clip(np.rint(bias.astype(np.float64) / steps), -limit, limit).astype(np.int32)

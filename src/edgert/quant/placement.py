@@ -24,9 +24,9 @@ _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # They carry weights or multiply activations, but have no explicit INT8 form in TensorRT's parser.
 _NO_INT8_FORM = ("Attention", "DeformConv", "Einsum", "GRU", "LSTM", "RNN")
 # Their output holds values of their input and no others: one scale serves both sides.
-_PASSES = frozenset(
-    "DepthToSpace Dropout Expand Flatten Identity MaxPool Reshape Slice SpaceToDepth Split "
-    "Squeeze Transpose Unsqueeze".split()
+_PASSES = (
+    *("DepthToSpace", "Dropout", "Expand", "Flatten", "Identity", "MaxPool", "Reshape", "Slice"),
+    *("SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze"),
 )
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger")
 # Below this a kernel is padded to more channels than it has (NVIDIA Model Optimizer's limit).
@@ -130,7 +130,9 @@ def _reason(graph: Graph, node: NodeProto) -> str:
         return "its input is constant"
     if node.op_type == "MatMul" and weight.ndim != 2:
         return f"its weights have {weight.ndim} axes, expected 2"
-    if node.op_type == "Gemm" and (attribute(node, "transA", 0) or attribute(node, "alpha", 1) != 1):
+    if node.op_type == "Gemm" and (
+        attribute(node, "transA", 0) or attribute(node, "alpha", 1) != 1
+    ):
         return "Gemm with transposed or scaled input"
     source = graph.producer(root(graph, node.input[0]))
     if source is not None and source.op_type == "Softmax":

@@ -128,7 +128,9 @@ class Plan:
         if isinstance(layers, str):
             names = [n for n in known if n == layers] or [n for n in known if re.search(layers, n)]
             if not names:
-                raise ValueError(f"no quantizable layer matches {layers!r}; there are {_some(known)}")
+                raise ValueError(
+                    f"no quantizable layer matches {layers!r}; there are {_some(known)}"
+                )
         else:
             names = list(layers)
             for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from edgert.engines.base import Array
 from edgert.quant.metrics import Metric
 from edgert.quant.plan import Plan, Step
+from edgert.quant.rounding import Method, Rounding
 from edgert.quant.scales import Scales
 from edgert.quant.sensitivity import OnStep, Row
 from edgert.quant.trial import Trial
@@ -32,7 +34,7 @@ def search(
     plan: Plan | None = None,
     width: int = 4,
     images: int | None = None,
-    weights: str = "minmax",
+    weights: Method | Rounding = "minmax",
     threads: int | None = None,
     on_step: OnStep | None = None,
     trial: Trial | None = None,
@@ -58,7 +60,7 @@ def search(
         plan: Where to start; None: `Plan.default(model)`.
         width: Layers that each step tries.
         images: At most so many images; None: all.
-        weights: How weights are rounded: see `quantize_weight`.
+        weights: How weights are rounded: a method, or a `Rounding` with corrected biases.
         threads: Threads within an operator; None: all cores.
         on_step: Called with the layer kept, the layers kept so far and the most allowed.
         trial: Images and network, where there is one already; model, data, plan are not read then.
@@ -135,9 +137,7 @@ def _explained(plan: Plan, rows: Sequence[Row], steps: Sequence[Step]) -> Plan:
     for name in steps[-1].kept:
         row = by_name[name]
         before, after = next(
-            (a, b)
-            for a, b in zip(steps, steps[1:], strict=False)
-            if name in b.kept and name not in a.kept
+            (a, b) for a, b in itertools.pairwise(steps) if name in b.kept and name not in a.kept
         )
         reason = (
             f"rank {row.rank} by sensitivity; in float it raises the outputs' SQNR from "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgert.engines.base import Array
 from edgert.quant.metrics import Metric
 from edgert.quant.plan import Plan
+from edgert.quant.rounding import Method, Rounding
 from edgert.quant.scales import Scales
 from edgert.quant.trial import Trial
 
@@ -63,7 +64,7 @@ def sensitivity(
     screen: int = 2,
     refine: int = 8,
     top: int | None = 16,
-    weights: str = "minmax",
+    weights: Method | Rounding = "minmax",
     threads: int | None = None,
     on_step: OnStep | None = None,
     trial: Trial | None = None,
@@ -84,7 +85,7 @@ def sensitivity(
         screen: Images for the first round.
         refine: Images for the second round.
         top: How many layers the second round measures; None: all of them, in one round.
-        weights: How weights are rounded: see `quantize_weight`.
+        weights: How weights are rounded: a method, or a `Rounding` with corrected biases.
         threads: Threads within an operator; None: all cores.
         on_step: Called with the layer, the layers done and the layers in all.
         trial: Images and network, where there is one already; model, data, plan are not read then.

@@ -17,8 +17,9 @@ from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import ModelError
 from edgert.quant.graph import Graph, require_onnx
 from edgert.quant.plan import Plan, group_scale
+from edgert.quant.rounding import Method, Rounding
 from edgert.quant.scales import Scales
-from edgert.quant.weights import dequantize, quantize_weight
+from edgert.quant.weights import dequantize
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -40,7 +41,7 @@ class Simulator:
     Args:
         model: The float model.
         plan: Its candidates are the layers with a switch.
-        weights: How weights are rounded: see `quantize_weight`.
+        weights: How weights are rounded.
         threads: Threads within an operator; None: all cores.
 
     Raises:
@@ -52,7 +53,7 @@ class Simulator:
         model: str | Path | Graph,
         plan: Plan,
         *,
-        weights: str = "minmax",
+        weights: Method | Rounding = "minmax",
         threads: int | None = None,
     ) -> None:
         graph = model if isinstance(model, Graph) else Graph.load(model)
@@ -63,7 +64,9 @@ class Simulator:
         self.outputs = graph.outputs
         self._input = graph.inputs[0]
         self._tensors = tuple(sorted(plan.groups))
-        self._session = OnnxRuntimeGraph(_switched(graph, plan, weights), threads=threads)
+        self._session = OnnxRuntimeGraph(
+            _switched(graph, plan, Rounding.of(weights)), threads=threads
+        )
 
     def run(
         self, tensor: Array, scales: Scales | None = None, layers: Collection[str] | None = None
@@ -89,22 +92,21 @@ class Simulator:
         return self._session.run({self._input: tensor, _SWITCHES: switches, _SCALES: steps})
 
 
-def _switched(graph: Graph, plan: Plan, weights: str) -> bytes:
+def _switched(graph: Graph, plan: Plan, rounding: Rounding) -> bytes:
     onnx = require_onnx()
     from edgert.quant.opset import raise_opset
 
     graph = Graph(raise_opset(graph.model, 13), graph.path)
     helper = onnx.helper
-    wanted: dict[str, tuple[int, dict[int, str], str, int]] = {}
+    # By node: the layer whose switch it obeys, and its inputs with a pair.
+    wanted: dict[str, tuple[int, dict[int, str]]] = {}
     for number, layer in enumerate(plan.candidates):
         for pair in layer.pairs:
-            wanted.setdefault(pair.node, (number, {}, "", 0))[1][pair.index] = pair.tensor
-        number_, pairs, _, _ = wanted.setdefault(layer.name, (number, {}, "", 0))
-        wanted[layer.name] = (number_, pairs, layer.weight, layer.axis)
+            wanted.setdefault(pair.node, (number, {}))[1][pair.index] = pair.tensor
         for output in layer.outputs:
             node = graph.producer(output)
             if node is not None:
-                wanted.setdefault(node.name, (number, {}, "", 0))
+                wanted.setdefault(node.name, (number, {}))
     outputs = {name for layer in plan.candidates for name in layer.outputs}
     scale_of = {tensor: f"{_SCALES}.{i}" for i, tensor in enumerate(sorted(plan.groups))}
 
@@ -125,16 +127,18 @@ def _switched(graph: Graph, plan: Plan, weights: str) -> bytes:
         if node.name not in wanted:
             made.graph.node.append(node)
             continue
-        number, pairs, weight, axis = wanted[node.name]
-        if weight:
-            value = graph.constant(weight)
-            assert value is not None
-            rounded = dequantize(*quantize_weight(value, axis, method=weights), axis)
-            add(onnx.numpy_helper.from_array(rounded, f"edgert.weight.{number}"))
+        number, pairs = wanted[node.name]
         quantized = _Branch(plan, scale_of, node)
         inputs = {index: quantized.pair(tensor) for index, tensor in pairs.items()}
-        if weight:
+        layer = plan.candidates[number]
+        if layer.name == node.name:
+            rounded = dequantize(*rounding.weight(graph, layer), layer.axis)
             inputs[1] = f"edgert.weight.{number}"
+            add(onnx.numpy_helper.from_array(rounded, inputs[1]))
+            bias = rounding.bias(graph, layer, node)
+            if bias is not None:
+                inputs[2] = f"edgert.bias.{number}"
+                add(onnx.numpy_helper.from_array(bias, inputs[2]))
         quantized.run(inputs, paired=set(node.output) & outputs)
         made.graph.node.append(
             helper.make_node(
@@ -182,7 +186,9 @@ class _Branch:
         """Append the node itself, reading `inputs` where they say so."""
         node = type(self._node)()
         node.CopyFrom(self._node)
-        for index, name in inputs.items():
+        for index, name in sorted(inputs.items()):
+            if index == len(node.input):
+                node.input.append(name)
             node.input[index] = name
         for index, name in enumerate(self._node.output):
             node.output[index] = f"edgert.int8.{name}"

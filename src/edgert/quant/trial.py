@@ -12,6 +12,7 @@ from edgert.errors import SourceError
 from edgert.quant.graph import Graph
 from edgert.quant.metrics import EXACT_DB, Metric, SignalToNoise
 from edgert.quant.plan import Plan
+from edgert.quant.rounding import Method, Rounding
 from edgert.quant.scales import Scales
 from edgert.quant.simulate import Simulator
 
@@ -31,7 +32,7 @@ class Trial:
         data: What `collect` takes; images other than those that the scales come from.
         plan: The layers in question; None: `Plan.default(model)`.
         images: At most so many images; None: all.
-        weights: How weights are rounded: see `quantize_weight`.
+        weights: How weights are rounded: a method, or a `Rounding` with corrected biases.
         threads: Threads within an operator; None: all cores.
 
     Raises:
@@ -46,7 +47,7 @@ class Trial:
         plan: Plan | None = None,
         *,
         images: int | None = None,
-        weights: str = "minmax",
+        weights: Method | Rounding = "minmax",
         threads: int | None = None,
     ) -> None:
         from edgert.quant.data import CalibrationData

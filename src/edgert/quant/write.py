@@ -9,6 +9,7 @@ from edgert._core import __version__
 from edgert.quant.files import save
 from edgert.quant.graph import Graph, require_onnx
 from edgert.quant.plan import Plan
+from edgert.quant.rounding import Method, Rounding
 from edgert.quant.scales import Scales
 
 __all__ = ["write", "write_half"]
@@ -22,7 +23,7 @@ def write(
     plan: Plan,
     path: str | Path,
     *,
-    weights: str = "minmax",
+    weights: Method | Rounding = "minmax",
 ) -> None:
     """Write a model with explicit quantization.
 
@@ -36,7 +37,7 @@ def write(
         scales: From `solve`.
         plan: From `Plan.default` or `search`.
         path: The .onnx file; written whole or not at all.
-        weights: How weights are rounded: see `quantize_weight`.
+        weights: How weights are rounded: a method, or a `Rounding` with corrected biases.
 
     Raises:
         KeyError: A tensor of the plan has no scale.
@@ -47,9 +48,10 @@ def write(
     from edgert.quant.insert import insert_pairs
     from edgert.quant.opset import raise_opset
 
+    rounding = Rounding.of(weights)
     graph = Graph.load(model)
     graph = Graph(raise_opset(graph.model, _OPSET), graph.path)
-    made = insert_pairs(graph, scales, plan, weights)
+    made = insert_pairs(graph, scales, plan, rounding)
     if plan.profile == "tensorrt":
         made = to_half(made)
     _note(made, "edgert.precision", "int8+fp16" if plan.profile == "tensorrt" else "int8+fp32")
@@ -57,7 +59,8 @@ def write(
         "edgert": __version__,
         "profile": plan.profile,
         "method": scales.method,
-        "weights": weights,
+        "weights": rounding.method,
+        "corrected_biases": len(rounding.shifts),
         "layers": len(plan.layers),
         "int8": len(plan.quantized),
         "kept": dict(plan.kept),
