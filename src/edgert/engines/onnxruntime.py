@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from edgert.engines.base import Array, Run, TensorSpec
 from edgert.errors import ModelError
 
-__all__ = ["OnnxRuntimeNetwork"]
+__all__ = ["OnnxRuntimeGraph", "OnnxRuntimeNetwork"]
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -58,19 +59,7 @@ class OnnxRuntimeNetwork:
                 f"{', '.join(ort.get_available_providers())}. Name one of these, or install the "
                 f"onnxruntime package that brings it (onnxruntime-gpu for CUDA)."
             )
-        options = ort.SessionOptions()
-        options.log_severity_level = 4
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        # The two networks of a pipeline run side by side: a thread of one that spins while it waits
-        # takes the core from the other.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(self.path, options, providers=list(providers))
-        except Exception as error:  # ONNX Runtime's own exceptions have no common public base
-            raise ModelError(
-                f"{self.path}: not a model that ONNX Runtime can load: {error}"
-            ) from error
+        self._session = _open(self.path, self.path, _options(threads), providers)
         self.inputs = tuple(map(_spec, self._session.get_inputs()))
         self.outputs = tuple(map(_spec, self._session.get_outputs()))
         self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
@@ -108,6 +97,168 @@ class OnnxRuntimeNetwork:
                 raise ModelError(f"{self.path}: failed on {size} items: {error}") from error
 
         return run
+
+
+class OnnxRuntimeGraph:
+    """A model on the CPU whose inner tensors can be read, in numbers of its own precision.
+
+    Args:
+        model: The .onnx file, or a serialised model whose weights are all inside it.
+        outputs: Tensors to compute instead of the model's outputs, each the result of a node; what
+            none of them needs is not run. None: the model's own. Naming any needs the package onnx.
+        input_shapes: Sizes to fix of inputs that leave them open, which lets `bind` know the sizes
+            of the outputs; together with `outputs`.
+        threads: Threads within an operator; None leaves it to ONNX Runtime (all cores).
+        optimize: "all" lets ONNX Runtime rewrite the graph where it computes the same numbers but
+            for the order of sums; "basic" keeps to rewrites that are independent of the processor;
+            "none" runs node by node as written (needed where Q/DQ pairs are to stay in float).
+
+    Raises:
+        ModelError: No such file, no ONNX model, or no node computes one of `outputs`.
+    """
+
+    def __init__(
+        self,
+        model: bytes | str | Path,
+        *,
+        outputs: Sequence[str] | None = None,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
+        threads: int | None = None,
+        optimize: Literal["all", "basic", "none"] = "all",
+    ) -> None:
+        import onnxruntime as ort
+
+        self.path = "the model in memory" if isinstance(model, bytes) else str(model)
+        if not isinstance(model, bytes):
+            _check_file(Path(model))
+        content = model if isinstance(model, bytes) else self.path
+        if outputs is not None:
+            content = _with_outputs(content, outputs, input_shapes or {}, self.path)
+        options = _options(threads)
+        levels = ort.GraphOptimizationLevel
+        options.graph_optimization_level = {
+            "all": levels.ORT_ENABLE_ALL,
+            "basic": levels.ORT_ENABLE_BASIC,
+            "none": levels.ORT_DISABLE_ALL,
+        }[optimize]
+        self._session = _open(content, self.path, options, ("CPUExecutionProvider",))
+        self.inputs = tuple(map(_spec, self._session.get_inputs()))
+        self.outputs = tuple(map(_spec, self._session.get_outputs()))
+
+    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> list[Array]:
+        """Run once.
+
+        Args:
+            feeds: An array for every input, by name.
+            outputs: The tensors wanted, of those that the graph was made with; None: all.
+
+        Returns:
+            The tensors in the order of `outputs`, as new arrays.
+
+        Raises:
+            ModelError: An array does not fit its input, or an operator failed.
+        """
+        try:
+            return list(self._session.run(outputs, dict(feeds)))
+        except Exception as error:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
+            raise ModelError(f"{self.path}: failed on {shapes}: {error}") from error
+
+    def bind(self, feeds: Mapping[str, Array]) -> Callable[[], list[Array]]:
+        """Tie the graph to memory, for one thread; several threads bind each for themselves.
+
+        Args:
+            feeds: A C-contiguous array for every input, by name, whose address must not change.
+
+        Returns:
+            A function that runs the graph on what is in `feeds` and gives all outputs: arrays that
+            hold until its next call, except those of open sizes, which are new.
+        """
+        binding = self._session.io_binding()
+        for name, array in feeds.items():
+            binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        fixed: dict[str, Array] = {}
+        for spec in self.outputs:
+            sizes = [size for size in spec.shape if size is not None]
+            if len(sizes) < len(spec.shape):
+                binding.bind_output(spec.name, "cpu")
+                continue
+            array = fixed[spec.name] = np.empty(sizes, spec.dtype)
+            binding.bind_output(
+                spec.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data
+            )
+
+        def run() -> list[Array]:
+            try:
+                self._session.run_with_iobinding(binding)
+            except Exception as error:
+                raise ModelError(f"{self.path}: failed: {error}") from error
+            if len(fixed) == len(self.outputs):
+                return list(fixed.values())
+            values = zip(self.outputs, binding.get_outputs(), strict=True)
+            return [fixed[s.name] if s.name in fixed else v.numpy() for s, v in values]
+
+        return run
+
+
+def _options(threads: int | None) -> Any:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # The two networks of a pipeline run side by side: a thread of one that spins while it waits
+    # takes the core from the other.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _open(
+    content: bytes | str,
+    path: str,
+    options: Any,
+    providers: Sequence[str | tuple[str, dict[str, Any]]],
+) -> Any:
+    import onnxruntime as ort
+
+    try:
+        return ort.InferenceSession(content, options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's own exceptions have no common public base
+        raise ModelError(f"{path}: not a model that ONNX Runtime can load: {error}") from error
+
+
+def _with_outputs(
+    content: bytes | str,
+    outputs: Sequence[str],
+    input_shapes: Mapping[str, Sequence[int]],
+    path: str,
+) -> bytes:
+    import onnx
+
+    try:
+        model = onnx.load_from_string(content) if isinstance(content, bytes) else onnx.load(content)
+    except Exception as error:  # protobuf's error is not onnx's, nor ValueError
+        raise ModelError(f"{path}: not a model that onnx can load: {error}") from error
+    computed = {name for node in model.graph.node for name in node.output if name}
+    missing = [name for name in outputs if name not in computed]
+    if missing:
+        near = difflib.get_close_matches(missing[0], computed, n=3)
+        hint = f"; there is {', '.join(near)}" if near else ""
+        raise ModelError(
+            f"{path}: no node computes the tensor {missing[0]!r}, one of {len(missing)} such, "
+            f"expected names of node outputs{hint}"
+        )
+    for value in model.graph.input:
+        sizes = input_shapes.get(value.name, ())
+        for size, found in zip(sizes, value.type.tensor_type.shape.dim, strict=False):
+            if found.dim_value < 1:
+                found.dim_value = size
+    del model.graph.output[:]
+    # A bare name is enough: ONNX Runtime infers type and shape.
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    serialized: bytes = model.SerializeToString()
+    return serialized
 
 
 def _spec(value: Any) -> TensorSpec:

@@ -1,0 +1,215 @@
+"""A network whose layers can be switched between float and INT8 one by one.
+
+The quantized computation is done in float: values rounded to the levels that INT8 would have. An
+integer kernel differs from it only in the order of its sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgert.engines.base import Array
+from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.errors import ModelError
+from edgert.quant.graph import Graph, require_onnx
+from edgert.quant.plan import Plan, group_scale
+from edgert.quant.scales import Scales
+from edgert.quant.weights import dequantize, quantize_weight
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
+__all__ = ["Simulator"]
+
+_SWITCHES = "edgert.switches"
+_SCALES = "edgert.scales"
+
+
+class Simulator:
+    """One session that answers for every choice of layers and scales.
+
+    Each layer is an ONNX `If` with the float layer in one branch and the quantized one in the
+    other; which branch runs and with which scales are inputs. A layer in float costs nothing more
+    than the branch (1.1x plain inference with one layer in INT8, 1.25x with all of them; a `Where`
+    at each input took 2.0x, measured on YOLOv8n).
+
+    Args:
+        model: The float model.
+        plan: Its candidates are the layers with a switch.
+        weights: How weights are rounded: see `quantize_weight`.
+        threads: Threads within an operator; None: all cores.
+
+    Raises:
+        ModelError: The model cannot be read or run.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Graph,
+        plan: Plan,
+        *,
+        weights: str = "minmax",
+        threads: int | None = None,
+    ) -> None:
+        graph = model if isinstance(model, Graph) else Graph.load(model)
+        if len(graph.inputs) != 1:
+            raise ModelError(f"{graph.path}: expected one input, found {', '.join(graph.inputs)}")
+        self.plan = plan
+        self.layers = tuple(layer.name for layer in plan.candidates)
+        self.outputs = graph.outputs
+        self._input = graph.inputs[0]
+        self._tensors = tuple(sorted(plan.groups))
+        self._session = OnnxRuntimeGraph(_switched(graph, plan, weights), threads=threads)
+
+    def run(
+        self, tensor: Array, scales: Scales | None = None, layers: Collection[str] | None = None
+    ) -> list[Array]:
+        """The outputs with some layers in INT8.
+
+        Args:
+            tensor: The network's input.
+            scales: The activations' scales; None: every layer in float.
+            layers: The layers in INT8; None: those that the plan quantizes.
+
+        Returns:
+            The model's outputs in its order.
+        """
+        if scales is None:
+            on: Collection[str] = ()
+        else:
+            on = {la.name for la in self.plan.quantized} if layers is None else set(layers)
+        switches = np.array([name in on for name in self.layers], dtype=np.bool_)
+        steps = np.ones(len(self._tensors), dtype=np.float32)
+        if scales is not None:
+            steps[:] = [group_scale(self.plan, scales, tensor) for tensor in self._tensors]
+        return self._session.run({self._input: tensor, _SWITCHES: switches, _SCALES: steps})
+
+
+def _switched(graph: Graph, plan: Plan, weights: str) -> bytes:
+    onnx = require_onnx()
+    from edgert.quant.opset import raise_opset
+
+    graph = Graph(raise_opset(graph.model, 13), graph.path)
+    helper = onnx.helper
+    wanted: dict[str, tuple[int, dict[int, str], str, int]] = {}
+    for number, layer in enumerate(plan.candidates):
+        for pair in layer.pairs:
+            wanted.setdefault(pair.node, (number, {}, "", 0))[1][pair.index] = pair.tensor
+        number_, pairs, _, _ = wanted.setdefault(layer.name, (number, {}, "", 0))
+        wanted[layer.name] = (number_, pairs, layer.weight, layer.axis)
+        for output in layer.outputs:
+            node = graph.producer(output)
+            if node is not None:
+                wanted.setdefault(node.name, (number, {}, "", 0))
+    outputs = {name for layer in plan.candidates for name in layer.outputs}
+    scale_of = {tensor: f"{_SCALES}.{i}" for i, tensor in enumerate(sorted(plan.groups))}
+
+    made = onnx.ModelProto()
+    made.CopyFrom(graph.model)
+    del made.graph.node[:]
+    add = made.graph.initializer.append
+    for name, count, kind in (
+        (_SWITCHES, len(plan.candidates), onnx.TensorProto.BOOL),
+        (_SCALES, len(scale_of), onnx.TensorProto.FLOAT),
+    ):
+        made.graph.input.append(helper.make_tensor_value_info(name, kind, [count]))
+        add(onnx.numpy_helper.from_array(np.ones(count, dtype=np.int64), f"{name}.ones"))
+        made.graph.node.append(_split(name, count))
+    add(onnx.numpy_helper.from_array(np.int8(0), "edgert.zero"))
+    add(onnx.numpy_helper.from_array(np.uint8(0), "edgert.zero.unsigned"))
+    for node in graph.nodes:
+        if node.name not in wanted:
+            made.graph.node.append(node)
+            continue
+        number, pairs, weight, axis = wanted[node.name]
+        if weight:
+            value = graph.constant(weight)
+            assert value is not None
+            rounded = dequantize(*quantize_weight(value, axis, method=weights), axis)
+            add(onnx.numpy_helper.from_array(rounded, f"edgert.weight.{number}"))
+        quantized = _Branch(plan, scale_of, node)
+        inputs = {index: quantized.pair(tensor) for index, tensor in pairs.items()}
+        if weight:
+            inputs[1] = f"edgert.weight.{number}"
+        quantized.run(inputs, paired=set(node.output) & outputs)
+        made.graph.node.append(
+            helper.make_node(
+                "If",
+                [f"{_SWITCHES}.{number}"],
+                list(node.output),
+                name=f"edgert.if.{node.name}",
+                then_branch=quantized.graph(),
+                else_branch=_float_branch(helper, node),
+            )
+        )
+    content: bytes = made.SerializeToString()
+    return content
+
+
+def _split(name: str, count: int) -> NodeProto:
+    made: NodeProto = require_onnx().helper.make_node(
+        "Split", [name, f"{name}.ones"], [f"{name}.{i}" for i in range(count)], axis=0
+    )
+    return made
+
+
+class _Branch:
+    """The quantized form of a node, as the subgraph of an `If`."""
+
+    def __init__(self, plan: Plan, scale_of: Mapping[str, str], node: NodeProto) -> None:
+        self._helper = require_onnx().helper
+        self._plan = plan
+        self._scale_of = scale_of
+        self._node = node
+        self._nodes: list[NodeProto] = []
+        self._outputs: list[str] = []
+
+    def pair(self, tensor: str, source: str | None = None) -> str:
+        """Append quantize and dequantize of `source` with the scale of `tensor`."""
+        zero = "edgert.zero.unsigned" if tensor in self._plan.unsigned else "edgert.zero"
+        step = self._scale_of[tensor]
+        levels, rounded = (f"edgert.{part}.{self._node.name}.{tensor}" for part in ("q", "dq"))
+        make = self._helper.make_node
+        self._nodes.append(make("QuantizeLinear", [source or tensor, step, zero], [levels]))
+        self._nodes.append(make("DequantizeLinear", [levels, step, zero], [rounded]))
+        return rounded
+
+    def run(self, inputs: Mapping[int, str], paired: Collection[str]) -> None:
+        """Append the node itself, reading `inputs` where they say so."""
+        node = type(self._node)()
+        node.CopyFrom(self._node)
+        for index, name in inputs.items():
+            node.input[index] = name
+        for index, name in enumerate(self._node.output):
+            node.output[index] = f"edgert.int8.{name}"
+        self._nodes.append(node)
+        self._outputs = [
+            self.pair(name, made) if name in paired else made
+            for name, made in zip(self._node.output, node.output, strict=True)
+        ]
+
+    def graph(self) -> GraphProto:
+        """The subgraph."""
+        return _branch(self._helper, self._nodes, f"edgert.int8.{self._node.name}", self._outputs)
+
+
+def _float_branch(helper: object, node: NodeProto) -> GraphProto:
+    made = type(node)()
+    made.CopyFrom(node)
+    for index, name in enumerate(node.output):
+        made.output[index] = f"edgert.float.{name}"
+    return _branch(helper, [made], f"edgert.float.{node.name}", list(made.output))
+
+
+def _branch(helper: object, nodes: list[NodeProto], name: str, outputs: list[str]) -> GraphProto:
+    onnx = require_onnx()
+    values = [
+        onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)
+        for output in outputs
+    ]
+    graph: GraphProto = onnx.helper.make_graph(nodes, name, [], values)
+    return graph
