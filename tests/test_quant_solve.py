@@ -76,6 +76,37 @@ def test_entropy_equals_the_plain_loop(kind: str, levels: int) -> None:
     )
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_entropy_equals_the_plain_loop_where_most_bins_are_empty(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([rng.uniform(0, 0.3, 4000), rng.uniform(0, 1, 8 + 30 * seed), [1.0]])
+    tensor = oracle.histogram(values)
+    for levels in (128, 256):
+        expected = oracle.entropy(tensor, levels)
+        assert distribution(tensor).entropy(levels) == pytest.approx(expected, rel=1e-12)
+
+
+def test_unsigned_tensors_are_searched_with_twice_the_levels() -> None:
+    values = draw("relu", 3)
+    tensor = oracle.histogram(values)
+    signed, unsigned = (oracle.entropy(tensor, levels) for levels in (128, 256))
+    assert signed != unsigned
+    assert threshold(values, "entropy") == pytest.approx(signed, rel=1e-12)
+    assert threshold(values, "entropy", unsigned=["x"]) == pytest.approx(unsigned, rel=1e-12)
+
+
+def test_mse_finds_a_threshold_far_below_the_maximum() -> None:
+    tensor = oracle.histogram(draw("normal"))
+    tensor.counts *= np.uint64(10**7)
+    tensor.counts[int(np.searchsorted(oracle.EDGES, 2.0**14))] = 1
+    tensor.maximum = 2.0**14
+    known = distribution(tensor)
+    scan = np.geomspace(0.5, 2.0**14, 2000)
+    found = known.mse(127)
+    assert found < 100
+    assert known.error(found, 127) <= 1.001 * min(known.error(at, 127) for at in scan)
+
+
 def test_entropy_clips_a_lonely_outlier() -> None:
     assert threshold(draw("outlier"), "entropy") < 0.1 * threshold(draw("outlier"), "minmax")
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgert.quant.stats import write_atomically
+
 __all__ = ["SMALLEST_SCALE", "Scales", "levels"]
 
 # FP16's smallest normal number: strongly typed networks hold their scales in FP16, and TensorRT
@@ -97,12 +99,7 @@ class Scales:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file that `load` reads; at no time does the path hold half of one."""
-        part = Path(f"{os.fspath(path)}.{os.getpid()}.part")
-        try:
-            part.write_text(self.to_json(), encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_atomically(Path(path), self.to_json().encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Scales:
