@@ -99,7 +99,9 @@ def run(side, model, folder, threads):
 def measure(model, coco, count, threads, turns):
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), coco, model.name, count)
-        found = [[run(s, model, folder, threads) for s in ("plain", "collect")] for _ in range(turns)]
+        found = [
+            [run(s, model, folder, threads) for s in ("plain", "collect")] for _ in range(turns)
+        ]
     assert all(side["items"] == count for pair in found for side in pair), found
     ratios = [other["seconds"] / one["seconds"] for one, other in found]
     return {
@@ -160,7 +162,8 @@ def main():
         )
     write_report(args.json_report, rows)
     met = all(
-        row["ratio"] <= GOAL_RATIO and row["collect_mb"] - row["plain_mb"] <= GOAL_MB for row in rows
+        row["ratio"] <= GOAL_RATIO and row["collect_mb"] - row["plain_mb"] <= GOAL_MB
+        for row in rows
     )
     return 0 if met else 1
 
