@@ -273,6 +273,21 @@ def test_a_finished_cache_is_all_that_is_needed(model, folder, tmp_path, monkeyp
     assert cache.read_bytes() == content
 
 
+def test_people_of_finished_images_are_not_looked_for_again(
+    model, picture, tmp_path, monkeypatch
+) -> None:
+    path, cache = model("pose"), tmp_path / "c.npz"
+    data = CalibrationData(path, [picture], detector=model("detector"))
+    stats = collect(path, data, cache=cache)
+    assert len(stats.items) >= 2
+
+    def never(*arguments: object) -> None:
+        raise AssertionError("the detector ran")
+
+    monkeypatch.setattr("edgert.quant.people.Detected.look", never)
+    assert collect(path, data, cache=cache) == stats
+
+
 @pytest.mark.parametrize("after", [0, 1, 4, 6])
 def test_a_collection_goes_on_where_ctrl_c_ended_it(model, folder, tmp_path, after) -> None:
     path, cache = model("detector"), tmp_path / "c.npz"
@@ -293,7 +308,8 @@ def test_a_collection_goes_on_where_ctrl_c_ended_it(model, folder, tmp_path, aft
     assert 7 - len(taken) <= len(rest) <= 7
 
 
-def test_crops_of_a_half_done_image_are_not_counted_twice(model, folder, tmp_path) -> None:
+@pytest.mark.parametrize("batch", [1, 50])
+def test_crops_of_a_half_done_image_are_counted_once(model, folder, tmp_path, batch) -> None:
     boxes = [(5, 5, 20, 30), (15, 5, 30, 30), (25, 5, 45, 35)]
     rows = [
         {"image_id": n, "category_id": 1, "bbox": [a, b, c - a, d - b]}
@@ -316,7 +332,7 @@ def test_crops_of_a_half_done_image_are_not_counted_twice(model, folder, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        collect(path, data, cache=cache, on_item=interrupt, threads=1, batch=1)
+        collect(path, data, cache=cache, on_item=interrupt, threads=1, batch=batch)
     half = CalibrationStats.load(cache)
     assert half.images < 3
     stats = collect(path, data, cache=cache)
