@@ -150,11 +150,13 @@ def main():
             "| plain, MB | collect, MB | more, MB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"
         )
         for row in rows:
+            more_mb = row["collect_mb"] - row["plain_mb"]
             print(
                 f"| {row['model']} | {row['images']} | {row['plain_ms']:.1f} "
-                f"| {row['collect_ms']:.1f} | {row['ratio']:.2f} ({row['ratio_low']:.2f} to "
-                f"{row['ratio_high']:.2f}) | {row['cpu_ratio']:.2f} | {row['plain_mb']:.0f} | {row['collect_mb']:.0f} "
-                f"| {row['collect_mb'] - row['plain_mb']:.0f} |"
+                f"| {row['collect_ms']:.1f} "
+                f"| {row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) "
+                f"| {row['cpu_ratio']:.2f} | {row['plain_mb']:.0f} | {row['collect_mb']:.0f} "
+                f"| {more_mb:.0f} |"
             )
         print(
             f"\nGoals: ratio at most {GOAL_RATIO:g}, at most {GOAL_MB:g} MB more. "
