@@ -3,9 +3,10 @@
     python benchmarks/bench_quant_collect.py ASSETS
 
 Both sides decode and preprocess the same files by `CalibrationData`. The plain side runs them one
-by one in an ONNX Runtime session with its default options, on as many threads as the collection
-has. Every run is a process of its own and counts from the model's path to the last image, the
-session's creation included; the two sides take turns. Exit status 1 where a goal is missed.
+by one in an `Engine`: an ONNX Runtime session with all of its optimisations, on as many threads as
+the collection has. Every run is a process of its own and counts from the model's path to the last
+image, the session's creation included; the two sides take turns. On a busy machine the ratio of
+CPU times says more than that of times. Exit status 1 where a goal is missed.
 """
 
 import argparse
@@ -30,13 +31,10 @@ GOAL_MB = 300.0
 
 
 def plain(model, data, threads):
-    import onnxruntime
+    from edgert import Engine
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return sum(1 for item in data if session.run(None, {name: item.tensor}))
+    engine = Engine(model, threads=threads)
+    return sum(1 for item in data if engine(item.tensor))
 
 
 def collect(model, data, threads):
@@ -52,14 +50,15 @@ def child(args):
 
     warnings.simplefilter("ignore")
     set_num_threads(args.threads)
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     folder = Path(args.folder)
     annotations = folder / "people.json" if "pose" in args.model else None
     data = CalibrationData(args.model, folder, annotations=annotations)
     items = {"plain": plain, "collect": collect}[args.side](args.model, data, args.threads)
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - start_cpu
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(json.dumps({"items": items, "seconds": seconds, "peak_mb": peak_mb}))
+    found = {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_mb}
+    print(json.dumps({"items": items, **found}))
 
 
 def prepare(folder, coco, model, count):
@@ -99,7 +98,9 @@ def run(side, model, folder, threads):
 def measure(model, coco, count, threads, turns):
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), coco, model.name, count)
-        found = [[run(s, model, folder, threads) for s in ("plain", "collect")] for _ in range(turns)]
+        found = [
+            [run(s, model, folder, threads) for s in ("plain", "collect")] for _ in range(turns)
+        ]
     assert all(side["items"] == count for pair in found for side in pair), found
     ratios = [other["seconds"] / one["seconds"] for one, other in found]
     return {
@@ -107,6 +108,7 @@ def measure(model, coco, count, threads, turns):
         "images": count,
         "plain_ms": 1e3 * float(np.median([one["seconds"] for one, _ in found])) / count,
         "collect_ms": 1e3 * float(np.median([other["seconds"] for _, other in found])) / count,
+        "cpu_ratio": float(np.median([b["cpu_seconds"] / a["cpu_seconds"] for a, b in found])),
         "ratio": float(np.median(ratios)),
         "ratio_low": min(ratios),
         "ratio_high": max(ratios),
@@ -144,15 +146,17 @@ def main():
     ]
     if args.json_report != "-":
         print(
-            "| model | inputs | plain, ms each | collect, ms each | ratio (range) | plain, MB "
-            "| collect, MB | more, MB |\n|---|---:|---:|---:|---:|---:|---:|---:|"
+            "| model | inputs | plain, ms each | collect, ms each | ratio (range) | of CPU time "
+            "| plain, MB | collect, MB | more, MB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"
         )
         for row in rows:
+            more_mb = row["collect_mb"] - row["plain_mb"]
             print(
                 f"| {row['model']} | {row['images']} | {row['plain_ms']:.1f} "
-                f"| {row['collect_ms']:.1f} | {row['ratio']:.2f} ({row['ratio_low']:.2f} to "
-                f"{row['ratio_high']:.2f}) | {row['plain_mb']:.0f} | {row['collect_mb']:.0f} "
-                f"| {row['collect_mb'] - row['plain_mb']:.0f} |"
+                f"| {row['collect_ms']:.1f} "
+                f"| {row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) "
+                f"| {row['cpu_ratio']:.2f} | {row['plain_mb']:.0f} | {row['collect_mb']:.0f} "
+                f"| {more_mb:.0f} |"
             )
         print(
             f"\nGoals: ratio at most {GOAL_RATIO:g}, at most {GOAL_MB:g} MB more. "
@@ -160,7 +164,8 @@ def main():
         )
     write_report(args.json_report, rows)
     met = all(
-        row["ratio"] <= GOAL_RATIO and row["collect_mb"] - row["plain_mb"] <= GOAL_MB for row in rows
+        row["ratio"] <= GOAL_RATIO and row["collect_mb"] - row["plain_mb"] <= GOAL_MB
+        for row in rows
     )
     return 0 if met else 1
 

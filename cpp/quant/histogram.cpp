@@ -18,7 +18,7 @@ constexpr std::size_t kBlock = 2048;
 
 // Neighbouring values often fall into the same bin, and a processor that adds to an address waits
 // for its last addition there: values take turns over this many tables.
-constexpr std::size_t kTurns = 4;
+constexpr std::size_t kTurns = 8;
 
 // A table's counters are 32 bits wide: no more values than this before they are added up.
 constexpr std::size_t kMost = std::size_t{1} << 31;

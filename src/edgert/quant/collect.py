@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -70,7 +71,9 @@ def collect(
         data = CalibrationData(model, data)
     graph = Graph.load(path)
     wanted = Plan.default(graph, profile).tensors if tensors is None else sorted(set(tensors))
-    crew = Crew(path, graph.inputs[0], wanted, threads or _core.num_threads(), batch)
+    known = [graph.shapes[name] for name in wanted if name in graph.shapes]
+    item_bytes = sum(4 * math.prod(size or 1 for size in shape) for shape in known)
+    crew = Crew(path, graph.inputs[0], wanted, item_bytes, threads or _core.num_threads(), batch)
     collection = _Collection(crew, data, graph.digest, wanted, cache)
     del graph  # and with it the weights, which the crew loads anew
     try:

@@ -18,8 +18,9 @@ from edgert.quant.stats import NOTHING, TensorStats
 
 __all__ = ["Crew"]
 
-_TENSORS_BYTES = 256 * 10**6
-"""What the tensors of all images at work may take; those of one image always may."""
+_TENSORS_BYTES = 150 * 10**6
+"""What the tensors that are counted may take, of all images at work together; those of one image
+always may. What ONNX Runtime needs while it makes them comes on top: about 0.6 times as much."""
 
 
 class Crew:
@@ -33,14 +34,22 @@ class Crew:
         model: Path of the model.
         feed: Name of its input.
         tensors: What is counted: results of nodes, or the input.
+        item_bytes: What these take for one item.
         threads: At work altogether.
         waiting: How many items may wait.
     """
 
     def __init__(
-        self, model: str | Path, feed: str, tensors: Sequence[str], threads: int, waiting: int
+        self,
+        model: str | Path,
+        feed: str,
+        tensors: Sequence[str],
+        item_bytes: int,
+        threads: int,
+        waiting: int,
     ) -> None:
         self._model, self._feed, self._tensors = model, feed, tensors
+        self._item_bytes = item_bytes
         self._threads = threads
         self._queue: queue.Queue[tuple[str, Array] | None] = queue.Queue(waiting)
         self._workers: list[_Worker] = []
@@ -95,14 +104,8 @@ class Crew:
             return seen, {digest for worker in self._workers for digest in worker.done}
 
     def _start(self, shape: tuple[int, ...]) -> None:
-        graph, workers = self._graph(shape, 1), self._threads
-        taken = sum(
-            spec.dtype.itemsize * int(np.prod([size or 1 for size in spec.shape]))
-            for spec in graph.outputs
-        )
-        workers = max(1, min(workers, _TENSORS_BYTES // max(taken, 1)))
-        if workers < self._threads:
-            graph = self._graph(shape, self._threads // workers)
+        workers = max(1, min(self._threads, _TENSORS_BYTES // max(self._item_bytes, 1)))
+        graph = self._graph(shape, self._threads // workers)
         self._workers = [_Worker(graph, self._tensors, self._queue) for _ in range(workers)]
         for worker in self._workers:
             worker.start()

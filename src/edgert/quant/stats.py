@@ -221,7 +221,8 @@ class CalibrationStats:
             CalibrationError: The file is missing or damaged, or of something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # Of bytes in memory: NumPy leaves a file that it cannot read open.
+            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as archive:
                 stats = _decode(archive)
         except FileNotFoundError as error:
             raise CalibrationError(f"{path}: no such file") from error
