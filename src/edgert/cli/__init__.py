@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from edgert import __version__
+    from edgert.cli import debug as debug_command
     from edgert.cli import eval as eval_command
     from edgert.cli import run as run_command
 
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run_command.add_parser(commands)
     eval_command.add_parser(commands)
+    debug_command.add_parser(commands)
     return parser
 
 
