@@ -50,58 +50,62 @@ def bars(rows: Sequence[Bar], title: str) -> Markup:
         y = index * _ROW
         length = room * max(row.value, 0.0) / longest if math.isfinite(row.value) else 0.0
         kind = "bar kept" if row.strong else "bar"
-        parts += [
-            tag("title", f"{row.label}: {row.text}"),
-            _text(labels - 8, y + 14, _middle_cut(row.label, 64), "label code", "end"),
-            tag("rect", x=labels, y=y + 4, width=max(length, 1.0), height=_ROW - 8, class_=kind),
-            _text(labels + length + 6, y + 14, row.text),
-        ]
+        parts.append(
+            tag(
+                "g",
+                tag("title", f"{row.label}: {row.text}"),
+                _text(labels - 8, y + 14, _middle_cut(row.label, 64), "label code", "end"),
+                tag("rect", x=labels, y=y + 4, width=max(length, 1), height=_ROW - 8, class_=kind),
+                _text(labels + length + 6, y + 14, row.text),
+            )
+        )
     return _svg(_WIDTH, _ROW * len(rows), title, parts)
 
 
 def histogram(
-    bins: Sequence[tuple[float, float]], step: float, marks: Sequence[Mark], title: str
+    edges: Sequence[float], shares: Sequence[float], marks: Sequence[Mark], title: str
 ) -> Markup:
-    """How the values of a tensor are spread, both axes logarithmic.
+    """How often each magnitude occurs, both axes logarithmic.
 
     Args:
-        bins: (lower edge, share of all values) each, edges over 0.
-        step: Ratio of a bin's upper edge to its lower.
-        marks: Thresholds.
+        edges: Of the bins, over 0, rising.
+        shares: Of all values, one fewer than edges.
+        marks: Thresholds, over 0.
         title: For those who cannot see it.
     """
     width, height, foot = 330.0, 118.0, 18.0
-    seen = [(edge, share) for edge, share in bins if share > 0]
-    if not seen:
+    if not any(share > 0 for share in shares):
         return Markup("")
-    low, high = seen[0][0], max(seen[-1][0] * step, *(mark.value for mark in marks), 0.0)
-    least = min(share for _, share in seen)
-    top = max(share for _, share in seen)
-    floor = max(least, top * 1e-7) / 2
+    # Bins differ in width: what is drawn is the share per factor of e.
+    bins = [
+        (low, high, share / math.log(high / low))
+        for low, high, share in zip(edges[:-1], edges[1:], shares, strict=True)
+    ]
+    low, high = edges[0], max(edges[-1], *(mark.value for mark in marks), 0.0)
+    top = max(density for _, _, density in bins)
+    floor = max(min(density for _, _, density in bins if density > 0), top * 1e-7) / 2
 
     def x(value: float) -> float:
-        span = math.log(high / low) or 1.0
-        return max(0.0, width * math.log(max(value, low) / low) / span)
+        return max(0.0, width * math.log(max(value, low) / low) / math.log(high / low))
 
-    def y(share: float) -> float:
-        return height * (1 - math.log(max(share, floor) / floor) / math.log(top / floor))
+    def y(density: float) -> float:
+        return height * (1 - math.log(max(density, floor) / floor) / math.log(top / floor))
 
-    points = []
-    for edge, share in bins:
-        if low <= edge <= high:
-            level = y(share) if share > 0 else height
-            points += [(x(edge), level), (x(edge * step), level)]
-    outline = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
-    area = f"M0,{height:g} L{outline} L{points[-1][0]:.1f},{height:g} Z"
+    outline = " ".join(
+        f"{x(left):.1f},{y(density):.1f} {x(right):.1f},{y(density):.1f}"
+        for left, right, density in bins
+    )
+    area = f"M0,{height:g} L{outline} L{x(edges[-1]):.1f},{height:g} Z"
     parts: list[str] = [tag("path", d=area, class_="area"), _line(0, height, width, height, "axis")]
     for decade in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1):
         at = x(10.0**decade)
         parts.append(_line(at, height, at, height + 4, "axis"))
-        if 12 < at < width - 12 and (decade % _every(high / low) == 0):
+        if 12 < at < width - 12:
             parts.append(_text(at, height + 16, f"{10.0**decade:g}", None, "middle"))
     for mark in sorted(marks, key=lambda mark: mark.chosen):
         at = min(x(mark.value), width - 1)
-        parts.append(_line(at, 0, at, height, "mark chosen" if mark.chosen else "mark"))
+        line = _line(at, 0, at, height, "mark chosen" if mark.chosen else "mark")
+        parts.append(tag("g", tag("title", f"{mark.name}: {mark.value:.4g}"), line))
     return _svg(width, height + foot, title, parts)
 
 
@@ -187,11 +191,6 @@ def _ticks(low: float, high: float) -> list[float]:
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw)
     first = math.ceil(low / step)
     return [round(i * step, 12) for i in range(first, math.floor(high / step) + 1)]
-
-
-def _every(span: float) -> int:
-    """Of so many decades one gets its number."""
-    return max(1, math.ceil(math.log10(max(span, 10.0)) / 8))
 
 
 def _middle_cut(text: str, most: int) -> str:

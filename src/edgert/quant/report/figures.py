@@ -22,7 +22,7 @@ def decibels(value: float | None) -> str | None:
     """One digit after the point; two equal signals have no noise between them."""
     if value is None or math.isnan(value):
         return None
-    return "equal" if value == math.inf else f"{value:.1f}" if math.isfinite(value) else "none"
+    return "equal" if value == math.inf else f"{value:.1f}" if math.isfinite(value) else "−∞"
 
 
 def percent(share: float | None, digits: int = 1) -> str | None:
