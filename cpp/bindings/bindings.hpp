@@ -20,6 +20,7 @@ namespace py = pybind11;
 void bind_draw(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_pipeline(py::module_& module);
+void bind_quant(py::module_& module);
 void bind_track(py::module_& module);
 
 // The pixels of a (H, W, 3) uint8 array of any strides, not copied. throws InvalidArgument.

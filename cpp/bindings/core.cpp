@@ -20,6 +20,7 @@ PYBIND11_MODULE(_core, m) {
   bind_pipeline(m);
   bind_ops(m);
   bind_draw(m);
+  bind_quant(m);
 }
 
 }  // namespace edgert::bindings

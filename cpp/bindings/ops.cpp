@@ -34,13 +34,13 @@ TensorView image_tensor(const py::array& array, std::size_t items) {
   return view;
 }
 
-py::array letterbox_into(const py::array& image, const py::array& out, float pad_value) {
+py::array letterbox_into(const py::array& image, const py::array& out,
+                         const Normalization& normalization) {
   const FrameView frame = frame_view(image);
   const TensorView output = image_tensor(out, 1);
   const Placement placement =
       letterbox(frame.width, frame.height, static_cast<int>(output.shape[3]),
                 static_cast<int>(output.shape[2]));
-  const Normalization normalization = normalize({0, 0, 0}, {1, 1, 1}, pad_value);
   {
     py::gil_scoped_release release;
     cpu::CpuBackend().warp(frame, {&placement, 1}, normalization, output);
@@ -136,7 +136,7 @@ py::tuple decode_heatmaps(const py::array& heatmaps, const py::object& offsets,
 
 void bind_ops(py::module_& m) {
   using namespace py::literals;
-  m.def("letterbox_into", &letterbox_into, "image"_a, "out"_a, "pad_value"_a);
+  m.def("letterbox_into", &letterbox_into, "image"_a, "out"_a, "normalization"_a);
   m.def("crop_people_into", &crop_people_into, "image"_a, "boxes"_a, "out"_a, "normalization"_a,
         "padding"_a);
   m.def("decode_yolo", &decode_yolo, "output"_a, "to_frame"_a, "classes"_a, "filter"_a);

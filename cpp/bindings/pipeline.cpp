@@ -2,6 +2,7 @@
 #include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <mutex>
@@ -226,7 +227,10 @@ void bind_pipeline(py::module_& m) {
   using namespace py::literals;
 
   py::class_<Normalization>(m, "Normalization")
-      .def(py::init(&normalize), "mean"_a, "std"_a, "fill"_a);
+      .def(py::init(&normalize), "mean"_a, "std"_a, "fill"_a)
+      .def_property_readonly("gain", [](const Normalization& n) { return std::to_array(n.gain); })
+      .def_property_readonly("bias", [](const Normalization& n) { return std::to_array(n.bias); })
+      .def_property_readonly("fill", [](const Normalization& n) { return std::to_array(n.fill); });
 
   py::class_<BoxFilter>(m, "BoxFilter")
       .def(py::init([](float score_threshold, float nms_threshold, int max_detections,

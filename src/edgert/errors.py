@@ -1,6 +1,8 @@
 """What edgert raises: each names the thing, what was found, what was expected, the fix."""
 
 __all__ = [
+    "CalibrationError",
+    "CalibrationWarning",
     "DamagedInputWarning",
     "Error",
     "ModelError",
@@ -26,9 +28,17 @@ class SinkError(Error):
     """An output file cannot be written."""
 
 
+class CalibrationError(Error):
+    """What was collected belongs to another model, data or preprocessing, or is damaged."""
+
+
 class UnavailableError(Error, RuntimeError):
     """A runtime or device was asked for that this machine, or this version of edgert, has not."""
 
 
 class DamagedInputWarning(UserWarning):
     """Input or a model's output was partly unusable; what could be used was."""
+
+
+class CalibrationWarning(UserWarning):
+    """A calibration set that is likely to cost accuracy."""

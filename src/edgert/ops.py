@@ -52,7 +52,8 @@ def letterbox(
     """
     source = as_image(image, "image")
     tensor = _output(out, 1, size)
-    return tensor, _core.letterbox_into(source, tensor, pad_value)
+    normalization = _core.Normalization((0.0,) * 3, (1.0,) * 3, pad_value)
+    return tensor, _core.letterbox_into(source, tensor, normalization)
 
 
 def crop_people(

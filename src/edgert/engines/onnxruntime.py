@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,6 +106,8 @@ class OnnxRuntimeGraph:
         model: The .onnx file, or a serialised model whose weights are all inside it.
         outputs: Tensors to compute instead of the model's outputs, each the result of a node; what
             none of them needs is not run. None: the model's own. Naming any needs the package onnx.
+        input_shapes: Sizes to fix of inputs that leave them open, which lets `bind` know the sizes
+            of the outputs; together with `outputs`.
         threads: Threads within an operator; None leaves it to ONNX Runtime (all cores).
         optimize: "all" lets ONNX Runtime rewrite the graph where it computes the same numbers but
             for the order of sums; "basic" keeps to rewrites that are independent of the processor;
@@ -120,6 +122,7 @@ class OnnxRuntimeGraph:
         model: bytes | str | Path,
         *,
         outputs: Sequence[str] | None = None,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
         threads: int | None = None,
         optimize: Literal["all", "basic", "none"] = "all",
     ) -> None:
@@ -130,7 +133,7 @@ class OnnxRuntimeGraph:
             _check_file(Path(model))
         content = model if isinstance(model, bytes) else self.path
         if outputs is not None:
-            content = _with_outputs(content, outputs, self.path)
+            content = _with_outputs(content, outputs, input_shapes or {}, self.path)
         options = _options(threads)
         levels = ort.GraphOptimizationLevel
         options.graph_optimization_level = {
@@ -161,6 +164,42 @@ class OnnxRuntimeGraph:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in feeds.items())
             raise ModelError(f"{self.path}: failed on {shapes}: {error}") from error
 
+    def bind(self, feeds: Mapping[str, Array]) -> Callable[[], list[Array]]:
+        """Tie the graph to memory, for one thread; several threads bind each for themselves.
+
+        Args:
+            feeds: A C-contiguous array for every input, by name, whose address must not change.
+
+        Returns:
+            A function that runs the graph on what is in `feeds` and gives all outputs: arrays that
+            hold until its next call, except those of open sizes, which are new.
+        """
+        binding = self._session.io_binding()
+        for name, array in feeds.items():
+            binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        fixed: dict[str, Array] = {}
+        for spec in self.outputs:
+            sizes = [size for size in spec.shape if size is not None]
+            if len(sizes) < len(spec.shape):
+                binding.bind_output(spec.name, "cpu")
+                continue
+            array = fixed[spec.name] = np.empty(sizes, spec.dtype)
+            binding.bind_output(
+                spec.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data
+            )
+
+        def run() -> list[Array]:
+            try:
+                self._session.run_with_iobinding(binding)
+            except Exception as error:
+                raise ModelError(f"{self.path}: failed: {error}") from error
+            if len(fixed) == len(self.outputs):
+                return list(fixed.values())
+            values = zip(self.outputs, binding.get_outputs(), strict=True)
+            return [fixed[s.name] if s.name in fixed else v.numpy() for s, v in values]
+
+        return run
+
 
 def _options(threads: int | None) -> Any:
     import onnxruntime as ort
@@ -189,7 +228,12 @@ def _open(
         raise ModelError(f"{path}: not a model that ONNX Runtime can load: {error}") from error
 
 
-def _with_outputs(content: bytes | str, outputs: Sequence[str], path: str) -> bytes:
+def _with_outputs(
+    content: bytes | str,
+    outputs: Sequence[str],
+    input_shapes: Mapping[str, Sequence[int]],
+    path: str,
+) -> bytes:
     import onnx
 
     try:
@@ -205,11 +249,14 @@ def _with_outputs(content: bytes | str, outputs: Sequence[str], path: str) -> by
             f"{path}: no node computes the tensor {missing[0]!r}, one of {len(missing)} such, "
             f"expected names of node outputs{hint}"
         )
-    known = {value.name: value for value in model.graph.output}
-    # A bare name is enough: ONNX Runtime infers type and shape.
-    chosen = [known.get(name) or onnx.ValueInfoProto(name=name) for name in outputs]
+    for value in model.graph.input:
+        sizes = input_shapes.get(value.name, ())
+        for size, found in zip(sizes, value.type.tensor_type.shape.dim, strict=False):
+            if found.dim_value < 1:
+                found.dim_value = size
     del model.graph.output[:]
-    model.graph.output.extend(chosen)
+    # A bare name is enough: ONNX Runtime infers type and shape.
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
     serialized: bytes = model.SerializeToString()
     return serialized
 

@@ -51,6 +51,11 @@ class ImagesSource(Source):
         self._paths = sorted(paths, key=natural_key)
         super().__init__(name, fps=self._rate, frame_count=len(self._paths))
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, in the order in which they are read."""
+        return tuple(self._paths)
+
     def _frames(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):
             try:
