@@ -17,8 +17,7 @@ from edgert.engines.base import Array
 from edgert.errors import ModelError
 from edgert.evaluation import CropPose
 from edgert.io.frame import Frame
-from edgert.models import DetectorModel, PoseModel, metadata
-from edgert.ops import letterbox
+from edgert.models import DetectorModel, PoseModel
 from edgert.pipeline import Pipeline
 from edgert.result import Result
 
@@ -97,14 +96,9 @@ class _Detectors(View):
         return first, second
 
     def feeds(self, frame: Frame, result: Result) -> Iterator[Array]:
-        engine = self._model.engine
-        mean = metadata.numbers(engine, "edgert.mean", 3, engine.mean) or [0.0] * 3
-        std = metadata.numbers(engine, "edgert.std", 3, engine.std) or [1.0] * 3
-        pad = metadata.numbers(engine, "edgert.pad_value", 1, None) or [114.0]
-        tensor, _ = letterbox(frame.image, self._model.size, pad[0])
-        tensor -= np.array(mean, np.float32).reshape(1, 3, 1, 1)
-        tensor /= np.array(std, np.float32).reshape(1, 3, 1, 1)
-        yield _in_batches(tensor, engine)
+        tensor = np.empty((1, 3, *self._model.size), np.float32)
+        _core.letterbox_into(frame.image, tensor, self._model.normalization)
+        yield _in_batches(tensor, self._model.engine)
 
 
 class _Poses(View):

@@ -47,7 +47,6 @@ def make_report(
     warnings: Sequence[str] = (),
     skipped: Sequence[str] = (),
     audit: Any = None,
-    audit_target: str | None = None,
     command: str | None = None,
 ) -> Report:
     """Gather what a quantization has made. What is not given is not in the report.
@@ -66,8 +65,7 @@ def make_report(
         speed: Of both models.
         warnings: About the images.
         skipped: Images that could not be read.
-        audit: The rows of `audit`.
-        audit_target: What was audited for.
+        audit: What `audit` found.
         command: The command line.
     """
     return Report(
@@ -88,7 +86,7 @@ def make_report(
             AuditRow(row.name, row.op, row.planned, row.built, row.matches, row.note)
             for row in audit or ()
         ),
-        audit_target=audit_target,
+        audit_target=None if audit is None else _target(audit),
         versions=versions(audited=audit is not None),
     )
 
@@ -109,6 +107,10 @@ def accuracy_rows(before: Evaluation, after: Evaluation) -> list[Accuracy]:
             values = getattr(old, figure), getattr(new, figure)
             found.append(Accuracy(title, *values, "annotations", after.images))
     return found
+
+
+def _target(audit: Any) -> str:
+    return f"{audit.builder}, built for compute capability {audit.compute_capability}"
 
 
 def _file(path: str | Path) -> ModelFile:
