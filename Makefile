@@ -24,7 +24,7 @@ $(VENV)/bin/python:
 # Always: pip and CMake find out themselves what has changed.
 .PHONY: installed
 installed: $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet ".[test]"
+	$(VENV)/bin/python -m pip install --quiet ".[test,audit]"
 
 test: installed
 	$(VENV)/bin/python -m pytest $(TESTS)

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from edgert import __version__
+    from edgert.cli import audit as audit_command
     from edgert.cli import debug as debug_command
     from edgert.cli import eval as eval_command
     from edgert.cli import quantize as quantize_command
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     eval_command.add_parser(commands)
     quantize_command.add_parser(commands)
     sensitivity_command.add_parser(commands)
+    audit_command.add_parser(commands)
     debug_command.add_parser(commands)
     return parser
 

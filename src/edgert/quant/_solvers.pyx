@@ -17,6 +17,8 @@ cdef enum:
     LANES = 8
 
 cdef double SPARSE_SHARE = 0.01  # see Distribution.percentile
+cdef double SMALLEST_SEARCHED = 1e-30  # weights under it have steps that FP32 holds badly
+cdef double SMOOTHING = 1e-4  # what Q gets where it is zero and P is not; see `solve`
 cdef double ROUNDING = 1e-12  # sums of logarithms of shares differ by less than this from the truth
 
 
@@ -36,11 +38,12 @@ cdef class Distribution:
     cdef double absmax
     cdef double total, nonzero
     cdef double point  # values that are exactly `absmax`, where the last bin has no width
-    cdef vector[double] edges, counts, density
+    cdef vector[double] edges, counts
+    cdef vector[double] density  # this and what follows: see sum_moments
     cdef vector[double] square_below  # sum of x^2 over the bins before
     cdef vector[double] count_above, sum_above, square_above  # over this bin and later ones
 
-    def __init__(self, const uint64_t[::1] counts, double absmax):
+    def __cinit__(self, const uint64_t[::1] counts, double absmax):
         cdef uint32_t first = 1, last = FINITE_BINS - 1, b
         if counts.shape[0] != BINS:
             raise ValueError(f"a log histogram has {BINS} counts, not {counts.shape[0]}")
@@ -58,21 +61,28 @@ cdef class Distribution:
         self.absmax = absmax
         self.nonzero = 0
         self.point = 0
-        for b in range(first, last + 1):
-            self.edges.push_back(lower_edge(b))
-            self.counts.push_back(<double>counts[b])
-            self.nonzero += <double>counts[b]
+        if last >= first:
+            self.edges.resize(last - first + 1)
+            self.counts.resize(last - first + 1)
+            for b in range(first, last + 1):
+                self.edges[b - first] = lower_edge(b)
+                self.counts[b - first] = <double>counts[b]
+                self.nonzero += <double>counts[b]
+            if self.edges.back() == absmax:
+                self.point = self.counts.back()
+                self.counts.pop_back()
+            else:
+                self.edges.push_back(absmax)
+        else:
+            self.edges.push_back(absmax)
         self.total = self.nonzero + <double>counts[0]
-        self.edges.push_back(absmax)
-        if not self.counts.empty() and lower_edge(last) == absmax:
-            self.point = self.counts.back()
-            self.counts.pop_back()
-            self.edges.pop_back()
-        self.sum_moments()
 
     cdef void sum_moments(self) noexcept nogil:
+        """Only for those who ask for errors: it takes as long as all else here."""
         cdef size_t size = self.counts.size(), i
         cdef double low, high, square
+        if not self.square_below.empty():
+            return
         self.density.resize(size)
         self.square_below.resize(size + 1)
         self.count_above.resize(size + 1)
@@ -111,6 +121,7 @@ cdef class Distribution:
         """Mean of (x - x')^2, where x' is x rounded to `levels` steps up to the threshold."""
         if not (threshold > 0 and levels > 0):
             raise ValueError(f"threshold {threshold} and levels {levels} must be positive")
+        self.sum_moments()
         return self.squared_error(threshold, levels) / max(self.total, 1)
 
     cdef double squared_error(self, double threshold, int levels) noexcept nogil:
@@ -142,6 +153,7 @@ cdef class Distribution:
         if self.nonzero == 0:
             return self.absmax
         with nogil:
+            self.sum_moments()
             smallest = self.squared_error(best, levels)
             for k in range(1, OCTAVES * OCTAVE_STEPS + 1):
                 threshold = self.absmax * 2 ** (-<double>k / OCTAVE_STEPS)
@@ -164,18 +176,19 @@ cdef class Distribution:
 
     cdef void spread(self, vector[double]& bins) noexcept nogil:
         """The shares of LINEAR_BINS equal bins from 0 to the maximum."""
-        cdef double width = self.absmax / LINEAR_BINS, low, high, share, total = 0
+        cdef double width = self.absmax / LINEAR_BINS, low, high, share, density, total = 0
         cdef size_t i
         cdef int j
         bins.assign(LINEAR_BINS, 0.0)
         bins[LINEAR_BINS - 1] = self.point
         for i in range(self.counts.size()):
             low, high = self.edges[i], self.edges[i + 1]
+            density = self.counts[i] / (high - low)
             j = <int>(low / width)
             while j < LINEAR_BINS and j * width < high:
                 share = min(high, (j + 1) * width) - max(low, j * width)
                 if share > 0:
-                    bins[j] += self.density[i] * share
+                    bins[j] += density * share
                 j += 1
         bins[0] = bins[1]
         for j in range(LINEAR_BINS):
@@ -254,10 +267,12 @@ cdef int best_kept_bins(const vector[double]& bins, int levels) noexcept nogil:
             mass += bins[i]
             used += bins[i] > 0
         used += tail > 0 and bins[kept - 1] == 0
-        if mass == 0 and tail > 0:
-            continue  # Q is zero where P is not: infinitely far apart
+        if kept_share[kept] == 0:
+            break
         if mass > 0:
             divergence -= (mass + tail) * log(mass / used)
+        elif tail > 0:
+            divergence -= tail * log(SMOOTHING * kept_share[kept]) + (1 - tail) * log(1 - SMOOTHING)
         divergence += entropy[kept - 1] + x_log_x(bins[kept - 1] + tail) + log(kept_share[kept])
         if divergence < smallest - ROUNDING:
             best, smallest = kept, divergence
@@ -302,7 +317,7 @@ def search_weight_thresholds(const float[:, ::1] weights, double[::1] thresholds
     with nogil:
         for row in range(rows if size > 0 else 0):
             largest = thresholds[row]
-            if largest <= 0:
+            if largest < SMALLEST_SEARCHED:
                 continue
             best, smallest = largest, INFINITY
             for k in range(36):  # to 0.3 of the largest

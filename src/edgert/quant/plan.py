@@ -13,8 +13,9 @@ from edgert.errors import ModelError
 from edgert.quant.chains import chain
 from edgert.quant.graph import Graph
 from edgert.quant.placement import Layer, is_quantized, place, root, roots
+from edgert.quant.scales import Scales, levels
 
-__all__ = ["PROFILES", "Plan", "Step"]
+__all__ = ["PROFILES", "Plan", "Step", "group_scale"]
 
 PROFILES = ("tensorrt", "portable", "onnxruntime")
 
@@ -150,6 +151,14 @@ class Plan:
                 for layer in self.layers
             ],
         }
+
+
+def group_scale(plan: Plan, scales: Scales, tensor: str) -> float:
+    """The step between two levels of a tensor with a pair: the largest of its group's."""
+    unsigned = tensor in plan.unsigned
+    if tensor in plan.bounds:
+        return plan.bounds[tensor] / levels(unsigned)
+    return max(scales.scale(name, unsigned=unsigned) for name in plan.groups[tensor])
 
 
 def _some(names: list[str]) -> str:

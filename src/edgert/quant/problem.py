@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -62,6 +63,7 @@ class Problem:
 
     order: tuple[str, ...]
     groups: tuple[_Group, ...]
+    bounds: Mapping[str, float]
     nonfinite: tuple[str, ...]
 
     @classmethod
@@ -71,31 +73,37 @@ class Problem:
         overrides: Overrides,
         groups: Iterable[Sequence[str]],
         unsigned: Collection[str],
+        bounds: Mapping[str, float],
         percentile: float = 99.99,
     ) -> Problem:
         """Read and check the arguments of `solve`, which documents them."""
-        tensors = stats.tensors
+        tensors = {name: t for name, t in stats.tensors.items() if name not in bounds}
         methods = _match(overrides, tensors, percentile)
-        _check_known("unsigned", unsigned, tensors)
-        below = [name for name in unsigned if tensors[name].minimum < 0]
+        for name, bound in bounds.items():
+            if not (math.isfinite(bound) and bound > 0):
+                raise ValueError(f"bound of {name!r} must be finite and positive, not {bound}")
+        _check_known("unsigned", (name for name in unsigned if name not in bounds), tensors)
+        below = [name for name in unsigned if name in tensors and tensors[name].minimum < 0]
         if below:
             raise ValueError(
                 f"unsigned tensor {below[0]!r} has values down to {tensors[below[0]].minimum:g}, "
                 f"which 255 levels above zero cannot hold. Leave it out of unsigned."
             )
-        members = _partition(tensors, groups)
+        members = _partition(tensors, (g for g in groups if len(g) != 1 or g[0] not in bounds))
         return cls(
-            tuple(tensors),
+            (*tensors, *bounds),
             tuple(_group(names, tensors, methods, frozenset(unsigned)) for names in members),
+            bounds,
             tuple(f"{name} ({t.nonfinite} values)" for name, t in tensors.items() if t.nonfinite),
         )
 
     def warn(self) -> None:
         """Name the tensors that the data says too little of."""
-        dead = [name for group in self.groups if group.absmax == 0 for name in group.names]
+        solved = [g for g in self.groups if g.override is None or g.override.name != "fixed"]
+        dead = [name for group in solved if group.absmax == 0 for name in group.names]
         small = [
             f"{name} (up to {group.absmax:.3g})"
-            for group in self.groups
+            for group in solved
             if 0 < group.absmax < group.levels * SMALLEST_SCALE
             for name in group.names
         ]
@@ -115,8 +123,8 @@ class Problem:
 
     def solve(self, method: Method) -> Scales:
         """Every group's threshold, by its override or else by this method."""
-        thresholds: dict[str, float] = {}
-        methods: dict[str, str] = {}
+        thresholds = dict(self.bounds)
+        methods = dict.fromkeys(self.bounds, "bound")
         for group in self.groups:
             used = group.override or method
             threshold = used.threshold(group.distribution, group.absmax, group.levels)
@@ -147,7 +155,8 @@ def _match(
 def _partition(
     tensors: Mapping[str, Histogram], groups: Iterable[Sequence[str]]
 ) -> list[tuple[str, ...]]:
-    members = [tuple(names) for names in groups if names]
+    # Whoever lists the group of every tensor lists each group as often as it has tensors.
+    members = list(dict.fromkeys(tuple(names) for names in groups if names))
     grouped: set[str] = set()
     for names in members:
         _check_known("group", names, tensors)

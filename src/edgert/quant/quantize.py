@@ -181,14 +181,18 @@ def groundwork(
             )
     for note in notes:
         warnings.warn(note, CalibrationWarning, stacklevel=3)
-    groups = [tuple(group) for group in {*plan.groups.values()} if len(group) > 1]
-    every = candidates(stats, groups=groups, unsigned=plan.unsigned)
+    placed: dict[str, Any] = {
+        "groups": {*plan.groups.values()},
+        "unsigned": plan.unsigned,
+        "bounds": plan.bounds,
+    }
+    every = candidates(stats, **placed)
     trial = Trial(model, held_out, plan, images=_MOST_TRIED, threads=threads)
     if method == "auto":
         tell("choosing a method", 0, len(every))
         scales = choose(every, lambda scales: trial.measure("sqnr", scales)[0])
     else:
-        scales = solve(stats, method, percentile=percentile, groups=groups, unsigned=plan.unsigned)
+        scales = solve(stats, method, percentile=percentile, **placed)
     return Groundwork(plan, stats, scales, tuple(every.values()), trial, data, tuple(notes))
 
 

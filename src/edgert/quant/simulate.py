@@ -16,7 +16,7 @@ from edgert.engines.base import Array
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import ModelError
 from edgert.quant.graph import Graph, require_onnx
-from edgert.quant.plan import Plan
+from edgert.quant.plan import Plan, group_scale
 from edgert.quant.scales import Scales
 from edgert.quant.weights import dequantize, quantize_weight
 
@@ -62,9 +62,8 @@ class Simulator:
         self.layers = tuple(layer.name for layer in plan.candidates)
         self.outputs = graph.outputs
         self._input = graph.inputs[0]
-        # Tensors of one group have one scale: by its members, where they are in the vector.
-        self._groups = sorted(set(plan.groups.values()))
-        self._session = OnnxRuntimeGraph(_switched(graph, plan, self._groups, weights), threads=threads)
+        self._tensors = tuple(sorted(plan.groups))
+        self._session = OnnxRuntimeGraph(_switched(graph, plan, weights), threads=threads)
 
     def run(
         self, tensor: Array, scales: Scales | None = None, layers: Collection[str] | None = None
@@ -84,18 +83,17 @@ class Simulator:
         else:
             on = {la.name for la in self.plan.quantized} if layers is None else set(layers)
         switches = np.array([name in on for name in self.layers], dtype=np.bool_)
-        steps = np.ones(len(self._groups), dtype=np.float32)
+        steps = np.ones(len(self._tensors), dtype=np.float32)
         if scales is not None:
-            steps[:] = [_scale(self.plan, scales, group) for group in self._groups]
+            steps[:] = [group_scale(self.plan, scales, tensor) for tensor in self._tensors]
         return self._session.run({self._input: tensor, _SWITCHES: switches, _SCALES: steps})
 
 
-def _scale(plan: Plan, scales: Scales, group: tuple[str, ...]) -> float:
-    return scales.scale(group[0], unsigned=group[0] in plan.unsigned)
-
-
-def _switched(graph: Graph, plan: Plan, groups: list[tuple[str, ...]], weights: str) -> bytes:
+def _switched(graph: Graph, plan: Plan, weights: str) -> bytes:
     onnx = require_onnx()
+    from edgert.quant.opset import raise_opset
+
+    graph = Graph(raise_opset(graph.model, 13), graph.path)
     helper = onnx.helper
     wanted: dict[str, tuple[int, dict[int, str], str, int]] = {}
     for number, layer in enumerate(plan.candidates):
@@ -108,8 +106,7 @@ def _switched(graph: Graph, plan: Plan, groups: list[tuple[str, ...]], weights: 
             if node is not None:
                 wanted.setdefault(node.name, (number, {}, "", 0))
     outputs = {name for layer in plan.candidates for name in layer.outputs}
-    position = {group: index for index, group in enumerate(groups)}
-    scale_of = {tensor: f"{_SCALES}.{position[group]}" for tensor, group in plan.groups.items()}
+    scale_of = {tensor: f"{_SCALES}.{i}" for i, tensor in enumerate(sorted(plan.groups))}
 
     made = onnx.ModelProto()
     made.CopyFrom(graph.model)
@@ -117,7 +114,7 @@ def _switched(graph: Graph, plan: Plan, groups: list[tuple[str, ...]], weights: 
     add = made.graph.initializer.append
     for name, count, kind in (
         (_SWITCHES, len(plan.candidates), onnx.TensorProto.BOOL),
-        (_SCALES, len(groups), onnx.TensorProto.FLOAT),
+        (_SCALES, len(scale_of), onnx.TensorProto.FLOAT),
     ):
         made.graph.input.append(helper.make_tensor_value_info(name, kind, [count]))
         add(onnx.numpy_helper.from_array(np.ones(count, dtype=np.int64), f"{name}.ones"))

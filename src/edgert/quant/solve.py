@@ -30,6 +30,7 @@ def solve(
     overrides: Overrides | None = None,
     groups: Iterable[Sequence[str]] = (),
     unsigned: Collection[str] = (),
+    bounds: Mapping[str, float] | None = None,
     evaluate: Callable[[Scales], float] | None = None,
 ) -> Scales:
     """Find the threshold of every tensor: the |x| that the last level of 8 bits stands for.
@@ -39,9 +40,8 @@ def solve(
     - "minmax": the largest magnitude. Nothing is clipped.
     - "percentile": the magnitude below which so many percent of all values lie, interpolated inside
       its bin (at most 0.8 % wide). Zeros count, as they do in ONNX Runtime, modelopt and
-      pytorch-quantization, so that 99.99 means the same; but since zero is exact at any scale, a
-      tensor made of them would lose all else: at most one nonzero value in 100 is clipped for
-      their sake.
+      pytorch-quantization, so that 99.99 means the same. But a tensor made of them would lose all
+      else: of the nonzero values at most 1 % are clipped, or the share asked for if it is more.
     - "entropy": the smallest Kullback-Leibler divergence between the clipped distribution and its
       quantized version, after S. Migacz, "8-bit inference with TensorRT" (GTC 2017): 2048 equal
       bins, every threshold from the 128th bin's upper edge to the last's, 128 levels (256 and from
@@ -49,8 +49,9 @@ def solve(
       level of Q spread over those of its bins where P is not zero. Left open there and chosen here:
       the first bin, which holds the zeros, is given the count of the second one (zero is exact
       at any threshold; pytorch-quantization does the same); level j of i kept bins takes the bins
-      whose `floor(bin * 128 / i)` is j; nothing is smoothed: where Q is zero and P is not, the
-      threshold is out; of equal divergences the largest threshold wins; the threshold is the upper
+      whose `floor(bin * 128 / i)` is j; where Q is zero and P is not, which only the clipped tail
+      can cause, Q gets a share of 1e-4 (as in MXNet and ONNX Runtime), so that a lonely outlier can
+      be clipped at all; of equal divergences the largest threshold wins; the threshold is the upper
       edge of the last kept bin. The log bins are spread over the equal ones in proportion.
     - "mse": the smallest expected squared error of rounding and clipping together, from the exact
       integral over each bin with uniform density, not from step**2 / 12: most values of a layer lie
@@ -67,6 +68,8 @@ def solve(
         groups: Names that share one threshold, solved on their merged histogram. An override of
             one of them holds for all.
         unsigned: Names that are stored in 255 levels above 0; the others have 127 on both sides.
+        bounds: Thresholds that follow from an operator (a sigmoid ends at 1), by tensor; these need
+            no statistics and have no override.
         evaluate: For "auto": how good a network is with these scales; more is better.
 
     Returns:
@@ -86,16 +89,15 @@ def solve(
             known = ", ".join((*METHODS, "auto"))
             raise ValueError(f"unknown method {method!r}: choose one of {known}")
         wanted = Method.parse(method, percentile=percentile)
-        problem = Problem.of(stats, overrides or {}, groups, unsigned, percentile)
+        problem = Problem.of(stats, overrides or {}, groups, unsigned, bounds or {}, percentile)
         problem.warn()
         return problem.solve(wanted)
     if evaluate is None:
         raise ValueError(
             "method 'auto' chooses by measurement: give it evaluate=, or another method"
         )
-    return choose(
-        candidates(stats, overrides=overrides, groups=groups, unsigned=unsigned), evaluate
-    )
+    found = candidates(stats, overrides=overrides, groups=groups, unsigned=unsigned, bounds=bounds)
+    return choose(found, evaluate)
 
 
 def candidates(
@@ -104,9 +106,10 @@ def candidates(
     overrides: Overrides | None = None,
     groups: Iterable[Sequence[str]] = (),
     unsigned: Collection[str] = (),
+    bounds: Mapping[str, float] | None = None,
 ) -> dict[str, Scales]:
     """The scales of every method worth trying, by name. All else is as in `solve`."""
-    problem = Problem.of(stats, overrides or {}, groups, unsigned)
+    problem = Problem.of(stats, overrides or {}, groups, unsigned, bounds or {})
     problem.warn()
     return {str(method): problem.solve(method) for method in _CANDIDATES}
 

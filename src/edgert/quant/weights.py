@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +16,7 @@ _LAST_LEVEL = 127  # -128 is left out: TensorRT and VNNI kernels want symmetric 
 def quantize_weight(
     weight: NDArray[np.float32],
     axis: int,
-    method: Literal["minmax", "mse"] = "minmax",
+    method: str = "minmax",
     *,
     smallest_scale: float = SMALLEST_SCALE,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -48,7 +46,9 @@ def quantize_weight(
     if not np.isfinite(weight).all():
         raise ValueError(f"a weight of shape {weight.shape} has values that are not finite")
     channels = weight.shape[axis]
-    rows = np.ascontiguousarray(np.moveaxis(weight, axis, 0)).reshape(channels, -1)
+    rows = np.ascontiguousarray(np.moveaxis(weight, axis, 0)).reshape(
+        channels, weight.size // max(channels, 1)
+    )
     thresholds = np.abs(rows).max(axis=1, initial=0).astype(np.float64)
     if method == "mse":
         search_weight_thresholds(rows, thresholds)

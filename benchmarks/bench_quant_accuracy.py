@@ -1,0 +1,143 @@
+"""What INT8 costs in accuracy: FP32, edgert's methods, quantize_static and modelopt, same images.
+
+    python benchmarks/bench_quant_accuracy.py --assets ../shared/assets --work out/quant \\
+        --modelopt-python /path/to/python --results benchmarks/results
+
+A split calibrates on one half of the annotated images, chooses what to keep in float on a third of
+that half, and tests on the other half. What is in the work folder is not computed again.
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import quant_baselines as baselines
+from quant_ours import Ours
+from quant_splits import splits
+from quant_table import markdown
+from quant_tasks import TASKS
+
+from timing import describe, environment
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from reference.media import assets
+
+ROOT = Path(__file__).parent
+
+EXPLAINED = """\
+Mean (lowest .. highest) of {splits} splits of 80 annotated COCO images: 40 calibrate, a third of
+them tunes, 40 test. Points lost are FP32's AP on the same test images minus the row's, times 100.
+SQNR: 10 log10(sum y² / sum (y - y')²), sums over all values of the test images. Time is that of
+calibrating and writing one file on a shared machine."""
+
+
+class Bench:
+    """One network on one split, with a folder for what it computes."""
+
+    def __init__(self, task, split, folder, modelopt_python, profiles):
+        name = split.name.replace(", ", "_").replace(" ", "_")
+        self.task, self.split, self.folder = task, split, Path(folder) / task.model.stem / name
+        self.modelopt_python, self.profiles = modelopt_python, profiles
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def rows(self):
+        """(tool, row, method) and figures."""
+        yield ("FP32", "", ""), self.figures(self.task.model)
+        pythons = {"onnxruntime": sys.executable, "modelopt": self.modelopt_python}
+        for tool, methods in baselines.METHODS.items():
+            for method in methods if pythons[tool] else ():
+                yield from self._baseline(tool, pythons[tool], method)
+        for profile in self.profiles:
+            ours = Ours(self.task, self.split, profile, self.folder / f"edgert_{profile}")
+            for method, settings, path, kept in ours.files():
+                yield ("edgert", settings, method), self.figures(path, kept=kept)
+
+    def figures(self, path, **more):
+        """A file's figures on the test images, once per content of the file."""
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+        cached = self.folder / f"figures_{digest}.json"
+        if not cached.exists():
+            figures = self.task.figures(path, self.split.test)
+            cached.write_text(json.dumps(figures), encoding="utf-8")
+        return {**json.loads(cached.read_text(encoding="utf-8")), **more}
+
+    def _feeds(self):
+        path = self.folder / "feeds.npy"
+        if not path.exists():
+            np.save(path, self.task.calibration(self.split.calibration))
+        return path
+
+    def _baseline(self, tool, python, method):
+        folder = self.folder / f"{tool}_{method}"
+        done = folder / "tool.json"
+        if not done.exists():
+            folder.mkdir(exist_ok=True)
+            job = {
+                "model": str(self.task.model.resolve()),
+                "feeds": str(self._feeds().resolve()),
+                "method": method,
+                "folder": str(folder.resolve()),
+            }
+            (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+            script, log = ROOT / "quant_baselines.py", folder / "log.txt"
+            with log.open("w", encoding="utf-8") as file:
+                command = [str(python), str(script), tool, str(folder / "job.json")]
+                code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT).returncode
+            if code:
+                raise SystemExit(f"{' '.join(command)} failed with {code}: see {log}")
+        cost = json.loads(done.read_text(encoding="utf-8"))
+        for row in baselines.ROWS[tool]:
+            path = folder / baselines.file_name(row)
+            yield (tool, row, method), self.figures(path, cost=cost)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--assets", type=Path, default=assets(), help="folder of the test assets")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what is computed")
+    parser.add_argument("--modelopt-python", help="a Python with modelopt; without, no such rows")
+    parser.add_argument("--splits", type=int, default=4)
+    parser.add_argument("--models", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--profiles", nargs="*", default=["portable", "onnxruntime"])
+    parser.add_argument("--results", type=Path, help="folder for quant_accuracy.md and .json")
+    args = parser.parse_args()
+    coco = args.assets / "coco"
+    tasks = {
+        name: TASKS[name](args.assets / "models" / f"{name}.onnx", coco) for name in args.models
+    }
+    found = {name: {} for name in tasks}
+    for split in splits(coco / "person_keypoints_train2017.json", args.splits):
+        for name, task in tasks.items():
+            bench = Bench(task, split, args.work, args.modelopt_python, args.profiles)
+            for row, figures in bench.rows():
+                found[name].setdefault(row, {})[split.name] = figures
+                print(split.name, name, *row, figures, sep=" | ", flush=True)
+    if args.results:
+        write_results(args.results, found, args)
+
+
+def write_results(folder, found, args):
+    """quant_accuracy.md and quant_accuracy.json."""
+    text = [f"### {name}\n\n{markdown(rows)}" for name, rows in found.items()]
+    if not args.modelopt_python:
+        text.append("No rows of modelopt: it was not given (`--modelopt-python`).")
+    text.append(EXPLAINED.format(splits=args.splits))
+    text.append(f"{describe(environment())}.")
+    (folder / "quant_accuracy.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    rows = [
+        {"model": name, "tool": tool, "settings": settings, "method": method, "splits": by_split}
+        for name, of_model in found.items()
+        for (tool, settings, method), by_split in of_model.items()
+    ]
+    content = json.dumps({"environment": environment(), "rows": rows}, indent=1) + "\n"
+    (folder / "quant_accuracy.json").write_text(content, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What a quantized model is worth: COCO's figures and the distance of its outputs from FP32's.
+
+SQNR of an output is 10 log10(sum y^2 / sum (y - y')^2) in dB, both sums over all values of all test
+images; y is FP32's output, y' the quantized model's.
+
+A Q/DQ file is run as it is written: `session.disable_quant_qdq` keeps ONNX Runtime from fusing the
+pairs into integer kernels and from rewriting int8 activations as uint8, while every float
+optimization stays on. `bench_quant_speed.py` says how far the integer kernels are from that.
+"""
+
+import json
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from edgert import ops
+from edgert.evaluation import coco
+from edgert.evaluation.dataset import Dataset
+from quant_splits import subset
+
+EVERY_BOX = {"score_threshold": 0.001, "nms_threshold": 0.7, "max_detections": 300}
+
+
+def simulation(path, *, threads=None, exact=True):
+    """A session that computes what a Q/DQ file says; with `exact` off, as ONNX Runtime would."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    if threads:
+        options.intra_op_num_threads = threads
+    if exact:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def float_convolutions(path):
+    """Convolutions of a file whose input is not dequantized, and all of them."""
+    nodes = onnx.load(path).graph.node
+    made_by = {output: node.op_type for node in nodes for output in node.output}
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    kept = [node for node in convolutions if made_by.get(node.input[0]) != "DequantizeLinear"]
+    return len(kept), len(convolutions)
+
+
+class Noise:
+    """Signal and noise of named parts of an output, summed over images."""
+
+    def __init__(self):
+        self._signal, self._noise = defaultdict(float), defaultdict(float)
+
+    def add(self, name, reference, value):
+        reference = reference.astype(np.float64)
+        self._signal[name] += float(np.square(reference).sum())
+        self._noise[name] += float(np.square(reference - value).sum())
+
+    def decibels(self):
+        """SQNR of each part; infinite where nothing differs."""
+        with np.errstate(divide="ignore"):
+            return {
+                name: float(10 * np.log10(self._signal[name] / np.float64(self._noise[name])))
+                for name in self._signal
+            }
+
+
+class Task:
+    """A network and the annotated images that judge it.
+
+    Args:
+        model: The FP32 file.
+        data: Folder with images/, instances_train2017.json and person_keypoints_train2017.json.
+
+    Subclasses say which file of `annotations` judges, which `parts` of the output have an SQNR of
+    their own, how a frame is fed and how outputs are scored.
+    """
+
+    annotations: ClassVar[str]
+    parts: ClassVar[dict[str, slice]]
+
+    def __init__(self, model, data):
+        self.model, self.images = Path(model), Path(data) / "images"
+        self.annotated = Path(data) / self.annotations
+        self._reference = {}
+
+    @property
+    def people(self):
+        """Where people come from, as `edgert.quant.CalibrationData` takes it."""
+        return {}
+
+    def paths(self, ids):
+        """Files of these images."""
+        rows = json.loads(self.annotated.read_text(encoding="utf-8"))["images"]
+        return [self.images / row["file_name"] for row in rows if row["id"] in set(ids)]
+
+    def calibration(self, ids):
+        """(N, 3, H, W) float32: what the network is fed for these images."""
+        with tempfile.TemporaryDirectory() as folder:
+            dataset = Dataset(subset(self.annotated, ids, folder), self.images)
+            feeds = [self.feed(dataset, image, frame) for image, frame in dataset.frames()]
+        return np.concatenate([feed for feed in feeds if feed is not None])
+
+    def figures(self, path, ids, *, exact=True):
+        """COCO's figures, SQNR and the number of convolutions in float of a file.
+
+        Args:
+            path: An .onnx file with this network's inputs and outputs.
+            ids: Test images.
+            exact: See `simulation`.
+        """
+        session, noise = simulation(path, exact=exact), Noise()
+
+        def infer(feed):
+            (value,) = session.run(None, {session.get_inputs()[0].name: feed})
+            for name, part in self.parts.items():
+                noise.add(name, self._expected(feed)[:, part], value[:, part])
+            return value
+
+        with tempfile.TemporaryDirectory() as folder:
+            scores = self.scores(infer, subset(self.annotated, ids, folder))
+        kept, total = float_convolutions(path)
+        return {
+            **scores,
+            **{f"SQNR {name}": db for name, db in noise.decibels().items()},
+            "float convolutions": kept,
+            "convolutions": total,
+        }
+
+    def _expected(self, feed):
+        key = hash(feed.tobytes())
+        if key not in self._reference:
+            session = self._reference.setdefault(None, simulation(self.model))
+            (self._reference[key],) = session.run(None, {session.get_inputs()[0].name: feed})
+        return self._reference[key]
+
+
+class Detector(Task):
+    """YOLOv8: every class, every box above 0.001, as COCO's protocol has it."""
+
+    annotations = "instances_train2017.json"
+    parts: ClassVar = {"output": slice(None), "boxes": slice(0, 4), "class scores": slice(4, None)}
+
+    def feed(self, dataset, image, frame):
+        return ops.letterbox(frame)[0]
+
+    def scores(self, infer, annotated):
+        def detect(frame):
+            feed, to_frame = ops.letterbox(frame)
+            boxes, scores, class_ids = ops.decode_yolo(infer(feed), to_frame, **EVERY_BOX)
+            return SimpleNamespace(boxes=boxes, scores=scores, class_ids=class_ids)
+
+        report = coco(detect, self.images, annotated)
+        return {"AP": report.boxes.ap, "AP50": report.boxes.ap50, "person AP": report.person.ap}
+
+
+class Pose(Task):
+    """A heatmap network on annotated people, so that no detector is in the figure."""
+
+    annotations = "person_keypoints_train2017.json"
+    parts: ClassVar = {"heatmaps": slice(None)}
+    size = (384, 288)
+
+    @property
+    def people(self):
+        return {"annotations": self.annotated}
+
+    def feed(self, dataset, image, frame):
+        boxes = dataset.people(image)
+        return ops.crop_people(frame, boxes, self.size)[0] if len(boxes) else None
+
+    def scores(self, infer, annotated):
+        def estimate(frame, boxes):
+            feed, to_frame = ops.crop_people(frame, boxes, self.size)
+            return ops.decode_heatmaps(infer(feed), to_frame)
+
+        report = coco(estimate, self.images, keypoints_json=annotated, boxes="annotated")
+        return {"OKS-AP": report.keypoints.ap, "OKS-AP50": report.keypoints.ap50}
+
+
+TASKS = {"yolov8n": Detector, "pose_heatmap_384x288": Pose}

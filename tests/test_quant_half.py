@@ -1,0 +1,391 @@
+"""`quant.half`: FP16 models, checked by running them beside their FP32 originals."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from edgert.errors import ModelError
+from edgert.quant.files import save
+from edgert.quant.graph import Graph
+from edgert.quant.half import SMALLEST_SCALE, to_half
+from edgert.quant.opset import raise_opset
+
+from audit_models import every_layer, network, quantized
+from reference.media import assets
+
+MODELS = assets() / "models"
+NAMES = ("yolov8n", "pose_heatmap_384x288")
+
+
+def run(model, *feeds):
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    # The graph as it is written: no folding of a Cast pair that rounds.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, dict(zip((i.name for i in session.get_inputs()), feeds, strict=True)))
+
+
+def sqnr_db(exact, found) -> float:
+    noise = ((exact.astype(np.float64) - found) ** 2).sum()
+    return float(10 * np.log10((exact.astype(np.float64) ** 2).sum() / max(noise, 1e-30)))
+
+
+def checked(model, **options):
+    made = to_half(model, **options)
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+def types(model) -> dict[str, int]:
+    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    found = {t.name: t.data_type for t in graph.initializer}
+    found.update(
+        (v.name, v.type.tensor_type.elem_type)
+        for v in (*graph.input, *graph.value_info, *graph.output)
+    )
+    return found
+
+
+def node(model, op):
+    (found,) = [n for n in model.graph.node if n.op_type == op]
+    return found
+
+
+@pytest.fixture(params=NAMES)
+def asset(request):
+    path = MODELS / f"{request.param}.onnx"
+    if not path.exists():
+        pytest.skip(f"no {path.name} in {MODELS}; set EDGERT_ASSETS")
+    return onnx.load(path)
+
+
+def image_for(model):
+    (value,) = model.graph.input
+    shape = [size.dim_value or 1 for size in value.type.tensor_type.shape.dim]
+    return np.random.default_rng(1).random(shape, np.float32)
+
+
+def test_real_models_keep_their_answers_inputs_and_notes(asset):
+    made = checked(asset)
+    image = image_for(asset)
+    for exact, found in zip(run(asset, image), run(made, image), strict=True):
+        assert found.dtype == np.float32
+        assert sqnr_db(exact, found) > 40
+    assert made.ByteSize() < 0.51 * asset.ByteSize()
+    assert made.metadata_props == asset.metadata_props
+    assert [v.name for v in made.graph.output] == [v.name for v in asset.graph.output]
+    assert [o.version for o in made.opset_import] == [o.version for o in asset.opset_import]
+    casts = [n for n in made.graph.node if n.op_type == "Cast"]
+    assert len(casts) == 2, "one at the input, one at the output"
+
+
+def test_real_models_are_as_near_as_those_of_onnxconverter_common(asset):
+    float16 = pytest.importorskip("onnxconverter_common.float16")
+    image = image_for(asset)
+    (exact,) = run(asset, image)
+    made = checked(asset)
+    Graph(asset)  # names the nodes: without names, the oracle's Casts share one
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        oracle = float16.convert_float_to_float16(asset, keep_io_types=True)
+    assert sqnr_db(exact, run(made, image)[0]) > sqnr_db(exact, run(oracle, image)[0]) - 1
+
+
+def test_raising_the_opset_changes_no_bit(asset):
+    made = raise_opset(asset, 19)
+    onnx.checker.check_model(made, full_check=True)
+    assert made.opset_import[0].version == 19
+    assert made.metadata_props == asset.metadata_props
+    image = image_for(asset)
+    np.testing.assert_array_equal(run(asset, image)[0], run(made, image)[0])
+    assert raise_opset(made, 17) is made
+
+
+def test_every_kind_of_layer():
+    model = every_layer()
+    made = checked(model)
+    image = np.random.default_rng(2).random((2, 3, 32, 32), np.float32)
+    assert sqnr_db(run(model, image)[0], run(made, image)[0]) > 60
+    assert not [t.name for t in made.graph.initializer if t.data_type == TensorProto.FLOAT]
+
+
+def test_quantized_model_has_opset_19_and_half_scales():
+    model = quantized(every_layer())
+    made = checked(model)
+    assert made.opset_import[0].version == 19
+    found = types(made)
+    for entry in made.graph.node:
+        if entry.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            assert found[entry.input[1]] == TensorProto.FLOAT16, entry.name
+            assert found[entry.input[2]] == TensorProto.INT8, entry.name
+        if entry.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+            assert {found[name] for name in entry.input} == {TensorProto.FLOAT16}, entry.name
+    image = np.random.default_rng(3).random((1, 3, 32, 32), np.float32)
+    assert sqnr_db(run(model, image)[0], run(made, image)[0]) > 40
+
+
+def test_weights_of_tiny_scale_are_rounded_anew():
+    """A channel of scale 1e-6 would grow 61 times if only its scale were clamped."""
+    whole = np.array([[100, -127], [100, -127]], np.int8)
+    scales = np.array([1e-6, 1e-2], np.float32)
+    model = network(
+        [
+            helper.make_node("DequantizeLinear", ["w", "s", "z"], ["d"], axis=0),
+            helper.make_node("MatMul", ["x", "d"], ["y"]),
+        ],
+        {"w": whole, "s": scales, "z": np.zeros(2, np.int8)},
+        {"x": [2, 2]},
+        {"y": [2, 2]},
+    )
+    made = checked(model)
+    (exact,), (found,) = run(model, np.eye(2, dtype=np.float32)), run(made, np.eye(2, dtype="f4"))
+    np.testing.assert_allclose(found, exact, atol=SMALLEST_SCALE / 2, rtol=1e-3)
+    scale = next(t for t in made.graph.initializer if t.name == "s")
+    assert numpy_helper.to_array(scale).min() == np.float16(SMALLEST_SCALE)
+    assert "w" not in [t.name for t in made.graph.initializer], "the old numbers are left behind"
+
+
+def test_large_constants_are_clamped_and_named():
+    model = network(
+        [helper.make_node("Min", ["x", "limit"], ["y"])],
+        {"limit": np.array([1e6, -np.inf, 2], np.float32)},
+        {"x": [3]},
+        {"y": [3]},
+    )
+    with pytest.warns(UserWarning, match=r"65504: limit \(1e\+06\)"):
+        made = to_half(model)
+    (tensor,) = made.graph.initializer
+    np.testing.assert_array_equal(numpy_helper.to_array(tensor), [65504, -np.inf, 2])
+
+
+def test_a_tiny_epsilon_does_not_become_zero():
+    model = network(
+        [
+            helper.make_node("Add", ["x", "epsilon"], ["sum"]),
+            helper.make_node("Div", ["x", "sum"], ["y"]),
+        ],
+        {"epsilon": np.array([1e-12], np.float32)},
+        {"x": [1]},
+        {"y": [1]},
+    )
+    (found,) = run(checked(model), np.zeros(1, np.float32))
+    assert found == [0], "0 / epsilon"
+
+
+def test_kept_nodes_stay_float_and_share_their_casts():
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], name="first"),
+        helper.make_node("Mul", ["a", "k"], ["b"], name="kept"),
+        helper.make_node("Add", ["a", "b"], ["c"], name="also"),
+        helper.make_node("Mul", ["c", "k"], ["y"], name="last"),
+    ]
+    model = network(nodes, {"k": np.array([0.1], np.float32)}, {"x": [4]}, {"y": [4]})
+    made = checked(model, keep_float=["kept", "also"])
+    found = types(made)
+    by_name = {n.name: n for n in made.graph.node}
+    assert {found[t] for t in (*by_name["kept"].input, *by_name["also"].input)} == {1}
+    assert found[by_name["last"].input[1]] == TensorProto.FLOAT16
+    assert {t.name: t.data_type for t in made.graph.initializer} == {"k": 1, "k_half": 10}
+    # In: x; a for both kept nodes at once; c back to half; out: y.
+    assert sum(n.op_type == "Cast" for n in made.graph.node) == 4
+    with pytest.raises(ValueError, match=r"keep_float names 'frist'.*there are first"):
+        to_half(model, keep_float=["frist"])
+
+
+def test_sizes_and_indices_stay_exact():
+    """2049 pixels are no FP16 number: a size computed in FP16 would be 2048."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Cast", ["s"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["f", "one"], ["m"]),
+        helper.make_node("Cast", ["m"], ["i"], to=TensorProto.INT64),
+        helper.make_node("Expand", ["k", "i"], ["e"]),
+        helper.make_node("Add", ["x", "e"], ["y"]),
+    ]
+    constants = {"one": np.ones(1, np.float32), "k": np.ones(1, np.float32)}
+    model = network(nodes, constants, {"x": ["n"]}, {"y": ["n"]})
+    (found,) = run(checked(model), np.ones(2049, np.float32))
+    np.testing.assert_array_equal(found, np.full(2049, 2))
+
+
+def test_resize_keeps_its_scales_and_its_answer():
+    nodes = [helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="linear")]
+    model = network(
+        nodes,
+        {"scales": np.array([1, 1, 2, 1.4142135], np.float32)},
+        {"x": [1, 1, 8, 9]},
+        {"y": [1, 1, 16, 12]},
+    )
+    made = checked(model)
+    image = np.random.default_rng(4).random((1, 1, 8, 9), np.float32)
+    assert types(made)[node(made, "Resize").input[2]] == TensorProto.FLOAT
+    assert types(made)[node(made, "Resize").input[0]] == TensorProto.FLOAT16
+    assert sqnr_db(run(model, image)[0], run(made, image)[0]) > 50
+
+
+def test_sums_do_not_overflow():
+    model = network(
+        [helper.make_node("ReduceSum", ["x"], ["s"]), helper.make_node("Div", ["x", "s"], ["y"])],
+        {},
+        {"x": [300]},
+        {"y": [300]},
+    )
+    image = np.full(300, 200, np.float32)
+    made = checked(model, keep_float=["Div_y"])
+    np.testing.assert_allclose(run(made, image)[0], run(model, image)[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_subgraphs_stay_float_and_read_what_is_around_them(flag):
+    def branch(name: str, op: str):
+        inner = helper.make_node(op, ["a", "k"], [name])
+        out = helper.make_tensor_value_info(name, TensorProto.FLOAT, [4])
+        return helper.make_graph([inner], name, [], [out])
+
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node(
+            "If", ["flag"], ["b"], then_branch=branch("t", "Add"), else_branch=branch("e", "Mul")
+        ),
+        helper.make_node("Mul", ["a", "b"], ["y"]),
+    ]
+    inputs = {"x": [4], "flag": (TensorProto.BOOL, [])}
+    model = network(nodes, {"k": np.array([3], np.float32)}, inputs, {"y": [4]})
+    made = checked(model)
+    feed = np.array([-1, 0.5, 1, 2], np.float32)
+    np.testing.assert_allclose(
+        run(made, feed, np.array(flag))[0], run(model, feed, np.array(flag))[0], rtol=2e-3
+    )
+
+
+def test_other_domains_stay_float():
+    model = network(
+        [
+            helper.make_node("Gelu", ["x"], ["a"], domain="com.microsoft"),
+            helper.make_node("Relu", ["a"], ["y"]),
+        ],
+        {},
+        {"x": [4]},
+        {"y": [4]},
+    )
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(ModelError, match=r"'a' is unknown .*com.microsoft.Gelu.*value_info"):
+        to_half(model)
+    model.graph.value_info.append(helper.make_tensor_value_info("a", TensorProto.FLOAT, [4]))
+    made = to_half(model)
+    feed = np.linspace(-2, 2, 4, dtype=np.float32)
+    np.testing.assert_allclose(run(made, feed)[0], run(model, feed)[0], atol=2e-3)
+
+
+def test_initializers_that_old_models_list_as_inputs():
+    model = network(
+        [helper.make_node("Add", ["x", "k"], ["y"])],
+        {"k": np.ones(4, np.float32)},
+        {"x": [4], "k": [4]},
+        {"y": [4]},
+        opset=8,
+        ir_version=3,
+    )
+    made = to_half(model)
+    assert [value.name for value in made.graph.input] == ["x"]
+    np.testing.assert_array_equal(run(made, np.ones(4, np.float32))[0], np.full(4, 2))
+
+
+def test_weights_that_were_not_loaded(tmp_path):
+    save(every_layer(), tmp_path / "large.onnx", largest=0)
+    with pytest.raises(ModelError, match="'w0' is in an external file that was not loaded"):
+        to_half(onnx.load(tmp_path / "large.onnx", load_external_data=False))
+    checked(onnx.load(tmp_path / "large.onnx"))
+
+
+def test_large_models_are_saved_beside_their_weights(tmp_path):
+    model = to_half(every_layer())
+    before = model.SerializeToString()
+    save(model, tmp_path / "whole.onnx")
+    save(model, tmp_path / "parts.onnx", largest=1000)
+    assert model.SerializeToString() == before
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["parts.onnx", "parts.onnx.data", "whole.onnx"]
+    assert (tmp_path / "parts.onnx").stat().st_size < (tmp_path / "whole.onnx").stat().st_size / 2
+    onnx.checker.check_model(str(tmp_path / "parts.onnx"))
+    whole, parts = (onnx.load(tmp_path / f"{name}.onnx") for name in ("whole", "parts"))
+    for a, b in zip(whole.graph.initializer, parts.graph.initializer, strict=True):
+        assert a.name == b.name
+        np.testing.assert_array_equal(numpy_helper.to_array(a), numpy_helper.to_array(b))
+    assert whole.graph.node == parts.graph.node
+    with pytest.raises(ModelError, match="cannot be written"):
+        save(model, tmp_path / "nowhere" / "model.onnx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+OPS = ("Relu", "Sigmoid", "Add", "Mul", "Concat", "Softmax", "ReduceSum", "Exp", "Cast", "Constant")
+
+
+@st.composite
+def graphs(draw):
+    """Random graphs over (4,) tensors, with outputs in the middle and constants of both kinds."""
+    tensors, nodes, constants = ["x"], [], {}
+    for index in range(draw(st.integers(1, 12))):
+        op = draw(st.sampled_from(OPS))
+        a, b = (draw(st.sampled_from(tensors)) for _ in range(2))
+        name = f"t{index}"
+        if op in ("Add", "Mul"):
+            nodes.append(helper.make_node(op, [a, b], [name]))
+        elif op == "Concat":
+            nodes.append(helper.make_node("Concat", [a, b], [f"{name}_long"], axis=0))
+            constants.update({"begin": np.array([2]), "end": np.array([6])})
+            nodes.append(helper.make_node("Slice", [f"{name}_long", "begin", "end"], [name]))
+        elif op == "ReduceSum":
+            nodes.append(helper.make_node(op, [a], [f"{name}_sum"]))
+            nodes.append(helper.make_node("Mul", [f"{name}_sum", b], [name]))
+        elif op == "Exp":
+            nodes.append(helper.make_node("Sigmoid", [a], [f"{name}_in"]))
+            nodes.append(helper.make_node("Exp", [f"{name}_in"], [name]))
+        elif op == "Cast":
+            nodes.append(helper.make_node("Greater", [a, b], [f"{name}_is"]))
+            nodes.append(helper.make_node("Cast", [f"{name}_is"], [name], to=TensorProto.FLOAT))
+        elif op == "Constant":
+            values = np.arange(4, dtype=np.float32) / 4
+            if draw(st.booleans()):
+                constants[name] = values
+            else:
+                tensor = numpy_helper.from_array(values)
+                nodes.append(helper.make_node("Constant", [], [name], value=tensor))
+        else:
+            nodes.append(helper.make_node(op, [a], [name]))
+        tensors.append(name)
+    made = {output for entry in nodes for output in entry.output}
+    candidates = [name for name in tensors if name in made] or ["last"]
+    if candidates == ["last"]:
+        nodes.append(helper.make_node("Relu", ["x"], ["last"]))
+    outputs = draw(st.lists(st.sampled_from(candidates), min_size=1, max_size=3, unique=True))
+    keep = draw(
+        st.lists(st.sampled_from([f"{n.op_type}_{n.output[0]}" for n in nodes]), max_size=4)
+    )
+    model = network(nodes, constants, {"x": [4]}, {name: [4] for name in outputs})
+    return model, keep
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(graphs(), st.integers(0, 1000))
+def test_any_graph_stays_valid_and_near(case, seed):
+    model, keep = case
+    before = model.SerializeToString()
+    made = checked(model, keep_float=keep)
+    assert model.SerializeToString() == before, "the model given is not changed"
+    # Values that FP16 holds exactly, apart from each other: Greater decides alike in both.
+    feed = np.random.default_rng(seed).permutation(4).astype(np.float32) / 4
+    for exact, found in zip(run(model, feed), run(made, feed), strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, exact, rtol=0.05, atol=0.05)
