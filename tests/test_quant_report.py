@@ -61,7 +61,7 @@ def full_report() -> Report:
         for i in range(9)
     )
     layers = (
-        LayerRow(f"conv{EVIL}", "Conv", 1, 12.5, -12.5, 12.5, 8, "float", "rank 1"),
+        LayerRow(f"conv{EVIL}", "Conv", 1, 12.5, -12.5, 12.5, 8, "float", "rank 1", True),
         LayerRow("conv2", "Conv", 2, 30.0, -30.0, 30.0, 2),
         LayerRow("head", "Conv", action="float", reason="head"),
     )
@@ -412,7 +412,7 @@ def test_terminal_shows_layer_score_and_action():
 
 
 def test_terminal_takes_names_literally():
-    rows = [LayerRow("[red]x[/red]", "Conv", 1, 3.0, -3.0, 3.0, action="float", reason="[b]")]
+    rows = [LayerRow("[red]x[/red]", "Conv", 1, 3.0, -3.0, 3.0, 2, "float", "[b]", True)]
     assert "[red]x[/red]" in shown(sensitivity_table(rows))
     assert "[red]x[/red]: [b]" in shown(summary(Report(layers=tuple(rows))))
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from edgert.availability import backends
-from edgert.engines.base import Array
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import CalibrationWarning, SourceError
 from edgert.quant.collect import collect
 from edgert.quant.data import CalibrationData
 from edgert.quant.graph import Graph
-from edgert.quant.metrics import SignalToNoise
+from edgert.quant.outcome import outcome
 from edgert.quant.plan import PROFILES, Plan
 from edgert.quant.report import Report, make_report
 from edgert.quant.scales import Scales
@@ -120,7 +119,7 @@ def quantize(
         data = CalibrationData(model, data)
     if profile == "fp16":
         write_half(model, path)
-        items = [item.tensor for item, _ in zip(data, range(_MOST_TRIED), strict=False)]
+        items = list(islice(data, _MOST_TRIED))
         report = make_report(model, path, command=command)
         report = replace(report, profile="fp16")
     else:
@@ -130,18 +129,18 @@ def quantize(
         )  # fmt: skip
         plan, rows = _decide(base, model, keep, max_drop, max_keep, tell)
         write(model, base.scales, plan, path)
-        items = [item.tensor for item in base.trial.items]
+        items = base.trial.items
         report = make_report(
             model, path, plan=plan, rows=rows, stats=base.stats, scales=base.scales,
             others=base.others, warnings=base.warnings, skipped=base.data.skipped,
             audit=_audit(path, tell) if audit else None, command=command,
         )  # fmt: skip
     tell("measuring", 0, 2)
-    outputs = _outputs(model, path, items, threads)
+    outputs, accuracy = outcome(model, path, items, threads)
     tell("measuring", 1, 2)
-    timed = measure_speed(model, path, items[0], threads=threads) if speed else None
+    timed = measure_speed(model, path, items[0].tensor, threads=threads) if speed else None
     tell("measuring", 2, 2)
-    return replace(report, outputs=outputs, speed=timed)
+    return replace(report, outputs=outputs, accuracy=accuracy, speed=timed)
 
 
 def groundwork(
@@ -257,21 +256,6 @@ def _length(data: CalibrationData) -> int | None:
         return len(data)
     except TypeError:
         return None
-
-
-def _outputs(
-    model: str | Path, other: str | Path, items: Sequence[Array], threads: int | None
-) -> dict[str, float]:
-    """SQNR of the written file's outputs, as the runtime computes them."""
-    first, second = (OnnxRuntimeGraph(path, threads=threads) for path in (model, other))
-    noise = SignalToNoise()
-    for item in items:
-        noise.add(
-            [spec.name for spec in first.outputs],
-            first.run({first.inputs[0].name: item}),
-            second.run({second.inputs[0].name: item}),
-        )
-    return dict(noise.per_part)
 
 
 def _audit(path: str | Path, tell: OnProgress) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,14 +126,14 @@ def _layers(plan: Plan | None, rows: Sequence[Row]) -> tuple[LayerRow, ...]:
     """All layers of the plan, or where there is none those measured; the ranked ones first."""
     measured = {row.layer: row for row in rows}
     if plan is None:
-        found = [_layer(row.layer, row.op, row, row.action, "") for row in rows]
+        found = [_layer(row.layer, row.op, row, row.action == "float", "") for row in rows]
     else:
         found = [
             _layer(
                 layer.name,
                 layer.op,
                 measured.get(layer.name),
-                "float" if layer.reason or layer.name in plan.kept else "int8",
+                layer.name in plan.kept,
                 layer.reason or plan.kept.get(layer.name, ""),
             )
             for layer in plan.layers
@@ -140,10 +141,14 @@ def _layers(plan: Plan | None, rows: Sequence[Row]) -> tuple[LayerRow, ...]:
     return tuple(sorted(found, key=lambda row: math.inf if row.rank is None else row.rank))
 
 
-def _layer(name: str, op: str, row: Row | None, action: str, reason: str) -> LayerRow:
+def _layer(name: str, op: str, row: Row | None, kept: bool, reason: str) -> LayerRow:
+    action = "float" if kept or reason else "int8"
+    found = LayerRow(name, op, action=action, reason=reason, kept=kept)
     if row is None:
-        return LayerRow(name, op, action=action, reason=reason)
-    return LayerRow(name, op, row.rank, row.score, row.loss, row.sqnr, row.images, action, reason)
+        return found
+    return replace(
+        found, rank=row.rank, score=row.score, loss=row.loss, sqnr=row.sqnr, images=row.images
+    )
 
 
 def _steps(plan: Plan | None) -> tuple[SearchStep, ...]:

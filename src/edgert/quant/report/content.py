@@ -84,6 +84,7 @@ class LayerRow:
         images: How many images it was measured on.
         action: "int8" or "float".
         reason: Why it stays in float; empty otherwise.
+        kept: Whether it could be quantized and stays in float by choice.
     """
 
     layer: str
@@ -95,6 +96,7 @@ class LayerRow:
     images: int | None = None
     action: str = "int8"
     reason: str = ""
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ class Report:
     @property
     def kept(self) -> tuple[LayerRow, ...]:
         """Layers that could be quantized and stay in float."""
-        return tuple(row for row in self.layers if row.action == "float" and row.rank is not None)
+        return tuple(row for row in self.layers if row.kept)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-ready values."""

@@ -54,13 +54,16 @@ def kept_layers(report: Report) -> Markup:
     parts: list[str] = []
     if report.kept:
         columns = (Column("layer", "code"), Column("op"), Column("rank", "number"), Column("why"))
-        rows = [(row.layer, row.op, str(row.rank), row.reason or None) for row in report.kept]
+        rows = [
+            (row.layer, row.op, None if row.rank is None else str(row.rank), row.reason or None)
+            for row in report.kept
+        ]
         share = len(report.kept) / len(report.layers)
         remark = f"{len(report.kept)} of {len(report.layers)} layers ({100 * share:.1f} %)"
         parts += [tag("p", f"Kept for accuracy: {remark}."), table(columns, rows)]
     else:
         parts.append(tag("p", "No layer is kept in float for accuracy."))
-    ruled = [row for row in report.layers if row.action == "float" and row.rank is None]
+    ruled = [row for row in report.layers if row.action == "float" and not row.kept]
     if ruled:
         names = (Column("layer", "code"), Column("op"), Column("why"))
         reasons = Counter(row.reason for row in ruled)

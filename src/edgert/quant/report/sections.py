@@ -24,6 +24,9 @@ from edgert.quant.report.tensors import tensor_histograms
 
 __all__ = ["report_page"]
 
+# So many kinds of operators are shown at once.
+_OPERATORS = 10
+
 _Part = Callable[[Report], Markup]
 
 
@@ -167,10 +170,11 @@ def _speed(report: Report) -> Markup:
             )
             for row in speed.operators
         ]
-        parts += [
-            tag("h3", "Where the time goes"),
-            table(columns, rows, "Per run, by the runtime's profiler, which itself takes time."),
-        ]
+        note = "Per run, by the runtime's profiler, which itself takes time."
+        parts += [tag("h3", "Where the time goes"), table(columns, rows[:_OPERATORS], note)]
+        if len(rows) > _OPERATORS:
+            rest = table(columns, rows[_OPERATORS:])
+            parts.append(details(f"{len(rows) - _OPERATORS} more that take less", rest))
     return section("speed", "Speed", *parts)
 
 
