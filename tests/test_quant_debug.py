@@ -181,6 +181,16 @@ def test_the_frame_that_loses_its_person_is_the_worst_and_has_a_picture(model, c
     assert all(jpeg[:2] == b"\xff\xd8" for pair in found.pictures.values() for jpeg in pair)
 
 
+def test_pictures_of_frames_that_are_no_longer_the_worst_are_let_go(model, changed):
+    path = model("detector")
+    other = changed(path, scaled(constant_of(path, "Mul"), 0.9))
+    two = frame(68)
+    two[40:48, 40:48] = 68
+    found = debug(path, other, [frame(68), two], worst=1)
+    assert [f.agreement.lost for f in found.frames] == [1, 2]
+    assert set(found.pictures) == {1}
+
+
 def test_equal_models_differ_nowhere(model):
     found = debug(model("detector"), model("detector"), [frame(200)] * 2)
     assert found.first_parted is None

@@ -152,6 +152,21 @@ def test_rounding_noise_is_that_of_the_values(threshold, levels):
     assert rounding_sqnr(count(values), threshold, levels) == pytest.approx(truth, abs=0.3)
 
 
+def test_rounding_noise_where_a_bin_holds_several_levels():
+    # From 1 on bins are 1/128 wide, and 1.275 / 255 is 1/200.
+    values = np.random.default_rng(9).uniform(1, 1.27, 100_000).astype(np.float32)
+    rounded = np.rint(values.astype(np.float64) * 200) / 200
+    noise = np.mean((values.astype(np.float64) - rounded) ** 2)
+    truth = 10 * math.log10(np.mean(values.astype(np.float64) ** 2) / noise)
+    assert rounding_sqnr(count(values), 1.275, 255) == pytest.approx(truth, abs=0.3)
+
+
+def test_all_of_a_narrow_tensor_is_drawn():
+    values = np.random.default_rng(4).uniform(1, 2, 1000).astype(np.float32)
+    found = make_histogram("x", stats_of(values), [])
+    assert (found.below, found.edges[0], found.edges[-1]) == (0.0, 1.0, 2.0)
+
+
 def test_a_tensor_that_is_always_zero_has_no_ratio():
     zero = stats_of(np.zeros(10, np.float32))
     found = make_histogram("x", zero, [("minmax", 0.0, 127, True)])
