@@ -271,8 +271,16 @@ def test_an_empty_report_is_a_page():
 def test_no_claim_of_float_layers_where_there_are_none():
     report = dataclasses.replace(full_report(), layers=(LayerRow("a", "Conv", 1, 9.0, -9.0, 9.0),))
     text = Reader(report.to_html()).text
-    assert "No layer is kept in float for accuracy." in text
+    assert "No layer is kept in float by choice." in text
     assert "Orange" not in text
+
+
+def test_no_claim_of_a_ranking_where_nothing_was_measured():
+    report = Report(layers=(LayerRow("a", "Conv", action="float", reason="asked for", kept=True),))
+    text = Reader(report.to_html()).text
+    assert "Kept by choice: 1 of 1" in text
+    assert "Sensitivity" not in text
+    assert "A bar" not in text
 
 
 def test_figures_that_are_not_finite_are_shown_as_none():

@@ -60,9 +60,9 @@ def kept_layers(report: Report) -> Markup:
         ]
         share = len(report.kept) / len(report.layers)
         remark = f"{len(report.kept)} of {len(report.layers)} layers ({100 * share:.1f} %)"
-        parts += [tag("p", f"Kept for accuracy: {remark}."), table(columns, rows)]
+        parts += [tag("p", f"Kept by choice: {remark}."), table(columns, rows)]
     else:
-        parts.append(tag("p", "No layer is kept in float for accuracy."))
+        parts.append(tag("p", "No layer is kept in float by choice."))
     ruled = [row for row in report.layers if row.action == "float" and not row.kept]
     if ruled:
         names = (Column("layer", "code"), Column("op"), Column("why"))
@@ -167,12 +167,9 @@ def layer_table(report: Report) -> Markup:
         if by_noise
         else "A bar is what the layer costs in the metric."
     )
-    return section(
-        "layers",
-        "Sensitivity",
-        *parts,
-        note=how + length + (" Orange stays in float." if report.kept else ""),
-    )
+    note = how + length + (" Orange stays in float." if report.kept else "")
+    title = "Sensitivity" if bars else "Layers"
+    return section("layers", title, *parts, note=note if bars else "")
 
 
 def audited(report: Report) -> Markup:

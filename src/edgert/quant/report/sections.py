@@ -37,7 +37,7 @@ def report_page(report: Report) -> str:
         ("speed", "Speed", _speed, report.speed is not None),
         ("kept", "Kept in float", kept_layers, bool(report.layers)),
         ("search", "Search", searched, len(report.search) > 1),
-        ("layers", "Sensitivity", layer_table, bool(report.layers)),
+        ("layers", "Layers", layer_table, bool(report.layers)),
         ("tensors", "Tensors", tensor_histograms, bool(report.histograms)),
         ("calibration", "Calibration", _calibration, report.calibration is not None),
         ("audit", "Audit", audited, bool(report.audit)),
@@ -79,16 +79,16 @@ def _tiles(report: Report) -> Markup:
         made.append(("Lowest output SQNR", f"{decibels(least)} dB", name))
     if report.layers:
         quantized = sum(row.action == "int8" for row in report.layers)
-        remark = f"{len(report.kept)} kept in float for accuracy"
+        remark = f"{len(report.kept)} kept in float by choice"
         made.append(("Layers in INT8", f"{quantized} of {len(report.layers)}", remark))
     if report.speed:
         speed = report.speed
         remark = f"{speed.before_ms:.2f} ms → {speed.after_ms:.2f} ms, {speed.device}"
-        made.append(("Faster", ratio(speed.before_ms, speed.after_ms) or "–", remark))
+        made.append(("Speed", ratio(speed.before_ms, speed.after_ms) or "–", remark))
     if report.model and report.written:
         before, after = report.model.size_bytes, report.written.size_bytes
         remark = f"{bytes_text(before)} → {bytes_text(after)}"
-        made.append(("Smaller", ratio(before, after) or "–", remark))
+        made.append(("Size, times smaller", ratio(before, after) or "–", remark))
     if report.audit:
         matching = sum(row.matches for row in report.audit)
         made.append(("Built as planned", f"{matching} of {len(report.audit)}", "layers"))
