@@ -34,6 +34,11 @@ class PoseModel:
         self.padding = metadata.padding(engine, default=1.25)
 
     @property
+    def outputs(self) -> tuple[int, int | None]:
+        """Which outputs are the heatmaps and, where there are any, the offsets."""
+        return self._heatmaps, self._offsets
+
+    @property
     def normalization(self) -> _core.Normalization:
         """ImageNet's unless the model says otherwise; outside the frame is black."""
         return metadata.imagenet_normalization(self.engine)
