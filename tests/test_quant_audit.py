@@ -325,7 +325,7 @@ def test_open_sizes_want_a_shape(tmp_path):
         audit(path)
     assert str(why.value).startswith(path)
     assert audit(path, shapes={"x": (1, 32, 16, 16)}).mismatches == ()
-    with pytest.raises(ValueError, match=r"shapes names 'image'; .* has x"):
+    with pytest.raises(ValueError, match=r"shapes names 'image'; the model has x"):
         audit(path, shapes={"image": (1, 32, 16, 16)})
 
 
