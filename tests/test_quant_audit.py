@@ -21,6 +21,9 @@ from edgert.errors import ModelError, UnavailableError
 from edgert.quant.audit import audit
 from edgert.quant.half import to_half
 from edgert.quant.kernels import Kernel, Value, kernel_of, precision, read_table
+from edgert.quant.plan import Plan
+from edgert.quant.scales import Scales
+from edgert.quant.write import write
 
 from audit_models import every_layer, network, quantized
 from reference.media import assets
@@ -322,7 +325,7 @@ def test_open_sizes_want_a_shape(tmp_path):
         audit(path)
     assert str(why.value).startswith(path)
     assert audit(path, shapes={"x": (1, 32, 16, 16)}).mismatches == ()
-    with pytest.raises(ValueError, match=r"shapes names 'image'; .* has x"):
+    with pytest.raises(ValueError, match=r"shapes names 'image'; the model has x"):
         audit(path, shapes={"image": (1, 32, 16, 16)})
 
 
@@ -352,10 +355,11 @@ def test_backends_do_not_take_the_builder_for_a_runtime():
 
 PROBE = """
 import sys
+from edgert.errors import ModelError
 from edgert.quant.audit import audit
 try:
     audit(sys.argv[1])
-except Exception:
+except ModelError:
     pass
 """
 
@@ -392,8 +396,17 @@ def test_real_models_are_built_as_planned(tmp_path, name, capability):
     layers = sum(node.op_type == "Conv" for node in model.graph.node)
     half = audit(saved(to_half(model), tmp_path), capability)
     assert [(row.planned, row.built) for row in half] == [("fp16", "fp16")] * layers
-    int8 = audit(saved(to_half(quantized(model)), tmp_path), capability, batch=8)
-    assert [(row.planned, row.built) for row in int8] == [("int8", "int8")] * layers
+    for profile, rest in (("tensorrt", "fp16"), ("portable", "fp32")):
+        plan = Plan.default(path, profile)
+        scales = Scales(dict.fromkeys(plan.tensors, 4.0), dict.fromkeys(plan.tensors, "m"), "m")
+        written = tmp_path / f"{profile}.onnx"
+        write(path, scales, plan, written)
+        done = audit(written, capability, batch=8)
+        assert done.mismatches == ()
+        quantized_layers = {layer.name for layer in plan.quantized}
+        assert {row.name: row.built for row in done} == {
+            layer.name: "int8" if layer.name in quantized_layers else rest for layer in plan.layers
+        }
 
 
 # The command.

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from edgert.errors import ModelError
 from edgert.quant.files import save
@@ -34,6 +35,45 @@ def run(model, *feeds):
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     return session.run(None, dict(zip((i.name for i in session.get_inputs()), feeds, strict=True)))
+
+
+def computed(model, *feeds):
+    """By onnx's reference, which rounds to FP16 after every node; ONNX Runtime's CPU may not."""
+    evaluator = ReferenceEvaluator(model)
+    with np.errstate(all="ignore"):
+        return evaluator.run(None, dict(zip(evaluator.input_names, feeds, strict=True)))
+
+
+def with_rounding(half):
+    """An FP16 model as FP32 arithmetic that rounds to 11 bits after every FP16 node.
+
+    ONNX Runtime computes FP16 in FP32 on a CPU and drops Casts between: this cannot be dropped. It
+    is Veltkamp's splitting, c = (2**13 + 1) x, x' = c - (c - x); and it is fast.
+    """
+    found = types(half)
+    nodes = [helper.make_node("Constant", [], ["split"], value_float=2.0**13 + 1)]
+    for entry in half.graph.node:
+        made = onnx.NodeProto()
+        made.CopyFrom(entry)
+        if entry.op_type == "Cast" and entry.attribute[0].i == TensorProto.FLOAT16:
+            made.attribute[0].i = TensorProto.FLOAT
+        nodes.append(made)
+        for index, name in enumerate(entry.output):
+            if found[name] == TensorProto.FLOAT16:
+                exact, c, d = (f"{name}_{suffix}" for suffix in ("exact", "c", "d"))
+                made.output[index] = exact
+                nodes.append(helper.make_node("Mul", [exact, "split"], [c]))
+                nodes.append(helper.make_node("Sub", [c, exact], [d]))
+                nodes.append(helper.make_node("Sub", [c, d], [name]))
+    model = onnx.ModelProto()
+    model.CopyFrom(half)
+    model.graph.ClearField("node")
+    model.graph.node.extend(nodes)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT16:
+            array = numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    return model
 
 
 def sqnr_db(exact, found) -> float:
@@ -79,15 +119,35 @@ def image_for(model):
 def test_real_models_keep_their_answers_inputs_and_notes(asset):
     made = checked(asset)
     image = image_for(asset)
-    for exact, found in zip(run(asset, image), run(made, image), strict=True):
-        assert found.dtype == np.float32
-        assert sqnr_db(exact, found) > 40
+    (exact,), (found,), (rounded,) = (
+        run(model, image) for model in (asset, made, with_rounding(made))
+    )
+    assert found.dtype == np.float32
+    assert sqnr_db(exact, found) > 60
+    assert sqnr_db(exact, rounded) > 40
     assert made.ByteSize() < 0.51 * asset.ByteSize()
     assert made.metadata_props == asset.metadata_props
     assert [v.name for v in made.graph.output] == [v.name for v in asset.graph.output]
     assert [o.version for o in made.opset_import] == [o.version for o in asset.opset_import]
     casts = [n for n in made.graph.node if n.op_type == "Cast"]
-    assert len(casts) == 2, "one at the input, one at the output"
+    assert len(casts) <= 5, "one at the input, and one where a branch leaves its last layer"
+
+
+def test_what_follows_the_last_layers_stays_float():
+    """Boxes in pixels: 600.3 is 600.5 in FP16."""
+    nodes = [
+        helper.make_node("Sigmoid", ["x"], ["before"]),
+        helper.make_node("MatMul", ["before", "w"], ["layer"]),
+        helper.make_node("Mul", ["layer", "stride"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "before"], ["y"]),
+    ]
+    constants = {"w": np.eye(2, dtype=np.float32), "stride": np.array([1200.6], np.float32)}
+    model = network(nodes, constants, {"x": [1, 2]}, {"y": [1, 2]})
+    made = checked(model)
+    found = types(made)
+    assert [found[n] for n in ("before", "layer", "scaled")] == [10, 10, 1]
+    (exact,), (got,) = (computed(m, np.zeros((1, 2), np.float32)) for m in (model, made))
+    np.testing.assert_allclose(got, exact, atol=0.01)
 
 
 def test_real_models_are_as_near_as_those_of_onnxconverter_common(asset):
@@ -132,7 +192,8 @@ def test_quantized_model_has_opset_19_and_half_scales():
         if entry.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
             assert {found[name] for name in entry.input} == {TensorProto.FLOAT16}, entry.name
     image = np.random.default_rng(3).random((1, 3, 32, 32), np.float32)
-    assert sqnr_db(run(model, image)[0], run(made, image)[0]) > 40
+    # Not more: what lies between two levels may round to either.
+    assert sqnr_db(run(model, image)[0], run(made, image)[0]) > 25
 
 
 def test_weights_of_tiny_scale_are_rounded_anew():
@@ -147,9 +208,14 @@ def test_weights_of_tiny_scale_are_rounded_anew():
         {"w": whole, "s": scales, "z": np.zeros(2, np.int8)},
         {"x": [2, 2]},
         {"y": [2, 2]},
+        opset=19,
+        ir_version=9,
     )
     made = checked(model)
-    (exact,), (found,) = run(model, np.eye(2, dtype=np.float32)), run(made, np.eye(2, dtype="f4"))
+    (exact,), (found,) = (
+        computed(model, np.eye(2, dtype=np.float32)),
+        computed(made, np.eye(2, dtype="f4")),
+    )
     np.testing.assert_allclose(found, exact, atol=SMALLEST_SCALE / 2, rtol=1e-3)
     scale = next(t for t in made.graph.initializer if t.name == "s")
     assert numpy_helper.to_array(scale).min() == np.float16(SMALLEST_SCALE)
@@ -179,7 +245,7 @@ def test_a_tiny_epsilon_does_not_become_zero():
         {"x": [1]},
         {"y": [1]},
     )
-    (found,) = run(checked(model), np.zeros(1, np.float32))
+    (found,) = computed(checked(model), np.zeros(1, np.float32))
     assert found == [0], "0 / epsilon"
 
 
@@ -215,8 +281,17 @@ def test_sizes_and_indices_stay_exact():
     ]
     constants = {"one": np.ones(1, np.float32), "k": np.ones(1, np.float32)}
     model = network(nodes, constants, {"x": ["n"]}, {"y": ["n"]})
-    (found,) = run(checked(model), np.ones(2049, np.float32))
+    (found,) = computed(checked(model), np.ones(2049, np.float32))
     np.testing.assert_array_equal(found, np.full(2049, 2))
+
+
+def test_a_constant_may_be_an_output():
+    nodes = [helper.make_node("Add", ["x", "k"], ["y"])]
+    model = network(nodes, {"k": np.array([0.1], np.float32)}, {"x": [4]}, {"y": [4], "k": [1]})
+    made = checked(model)
+    found = dict(zip(("y", "k"), run(made, np.ones(4, np.float32)), strict=True))
+    assert found["k"] == [np.float32(0.1)], "as it was, not rounded"
+    np.testing.assert_allclose(found["y"], np.full(4, 1.1), rtol=1e-3)
 
 
 def test_resize_keeps_its_scales_and_its_answer():
@@ -238,12 +313,12 @@ def test_sums_do_not_overflow():
     model = network(
         [helper.make_node("ReduceSum", ["x"], ["s"]), helper.make_node("Div", ["x", "s"], ["y"])],
         {},
-        {"x": [300]},
-        {"y": [300]},
+        {"x": [400]},
+        {"y": [400]},
     )
-    image = np.full(300, 200, np.float32)
+    image = np.full(400, 200, np.float32)
     made = checked(model, keep_float=["Div_y"])
-    np.testing.assert_allclose(run(made, image)[0], run(model, image)[0], rtol=1e-3)
+    np.testing.assert_allclose(computed(made, image)[0], computed(model, image)[0], rtol=1e-3)
 
 
 @pytest.mark.parametrize("flag", [True, False])
@@ -265,7 +340,7 @@ def test_subgraphs_stay_float_and_read_what_is_around_them(flag):
     made = checked(model)
     feed = np.array([-1, 0.5, 1, 2], np.float32)
     np.testing.assert_allclose(
-        run(made, feed, np.array(flag))[0], run(model, feed, np.array(flag))[0], rtol=2e-3
+        computed(made, feed, np.array(flag))[0], computed(model, feed, np.array(flag))[0], rtol=2e-3
     )
 
 
@@ -319,6 +394,9 @@ def test_large_models_are_saved_beside_their_weights(tmp_path):
     assert names == ["parts.onnx", "parts.onnx.data", "whole.onnx"]
     assert (tmp_path / "parts.onnx").stat().st_size < (tmp_path / "whole.onnx").stat().st_size / 2
     onnx.checker.check_model(str(tmp_path / "parts.onnx"))
+    bare = onnx.load(tmp_path / "parts.onnx", load_external_data=False).graph.initializer
+    notes = [{note.key: note.value for note in tensor.external_data} for tensor in bare]
+    assert all(int(note["offset"]) % 4096 == 0 for note in notes), "so that it can be mapped"
     whole, parts = (onnx.load(tmp_path / f"{name}.onnx") for name in ("whole", "parts"))
     for a, b in zip(whole.graph.initializer, parts.graph.initializer, strict=True):
         assert a.name == b.name
@@ -353,7 +431,9 @@ def graphs(draw):
             nodes.append(helper.make_node("Sigmoid", [a], [f"{name}_in"]))
             nodes.append(helper.make_node("Exp", [f"{name}_in"], [name]))
         elif op == "Cast":
-            nodes.append(helper.make_node("Greater", [a, b], [f"{name}_is"]))
+            # Of the input alone, whose values FP16 holds exactly: rounding must not turn it.
+            constants["limit"] = np.array([0.3], np.float32)
+            nodes.append(helper.make_node("Greater", ["x", "limit"], [f"{name}_is"]))
             nodes.append(helper.make_node("Cast", [f"{name}_is"], [name], to=TensorProto.FLOAT))
         elif op == "Constant":
             values = np.arange(4, dtype=np.float32) / 4
@@ -384,8 +464,7 @@ def test_any_graph_stays_valid_and_near(case, seed):
     before = model.SerializeToString()
     made = checked(model, keep_float=keep)
     assert model.SerializeToString() == before, "the model given is not changed"
-    # Values that FP16 holds exactly, apart from each other: Greater decides alike in both.
     feed = np.random.default_rng(seed).permutation(4).astype(np.float32) / 4
-    for exact, found in zip(run(model, feed), run(made, feed), strict=True):
+    for exact, found in zip(computed(model, feed), computed(made, feed), strict=True):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, exact, rtol=0.05, atol=0.05)

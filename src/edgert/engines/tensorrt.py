@@ -177,7 +177,7 @@ def _add_profile(
     for name in shapes:
         if name not in [tensor.name for tensor in inputs]:
             raise ValueError(
-                f"shapes names {name!r}; {path} has {', '.join(t.name for t in inputs)}"
+                f"shapes names {name!r}; the model has {', '.join(t.name for t in inputs)}"
             )
     profile = builder.create_optimization_profile()
     for tensor in inputs:

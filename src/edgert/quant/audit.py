@@ -136,7 +136,7 @@ def audit(
     """Build a model for a GPU, which need not be here, and compare what was built with the file.
 
     The builder is TensorRT-RTX's, whose ahead-of-time mode runs on any CPU. Its choice of kernels
-    is its own: TensorRT on a Jetson may choose others.
+    is its own: TensorRT on a Jetson may choose others. Layers inside If and Loop are not looked at.
 
     Args:
         path: The .onnx file.

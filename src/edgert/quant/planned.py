@@ -15,7 +15,7 @@ __all__ = ["LAYERS", "mismatch", "planned_precision", "remark", "weight_size"]
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # What may stand between a pair and its layer without a change of the numbers.
-_PASSES = ("Cast", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze")
+_PASSES = ("Cast", "Flatten", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze")
 # onnx.TensorProto.DataType
 _FLOATS = {1: "fp32", 10: "fp16", 11: "fp64", 16: "bf16"}
 _WHOLE = {2: "uint8", 3: "int8"}
@@ -74,7 +74,7 @@ def mismatch(graph: Graph, node: NodeProto, planned: str, kernel: Kernel | None)
             "its input has a scale a channel; TensorRT multiplies in INT8 with one scale a tensor"
         )
     if node.op_type == "ConvTranspose":
-        return "the builder has no INT8 kernel for this transposed convolution; keep it in float"
+        return "TensorRT-RTX multiplies transposed convolutions in float, whatever the pairs"
     return (
         "the builder has no INT8 kernel for this shape, or did not take the pairs; keep it in float"
     )

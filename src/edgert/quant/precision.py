@@ -85,6 +85,7 @@ def half_nodes(graph: Graph, types: dict[str, int], keep_float: Collection[str])
         keep_float: Names of nodes that stay FP32.
     """
     data = _data_tensors(graph, types)
+    tail = _tail(graph)
     opset = graph.opset
 
     def is_half(node: NodeProto) -> bool:
@@ -92,6 +93,7 @@ def half_nodes(graph: Graph, types: dict[str, int], keep_float: Collection[str])
         quantizer = node.op_type in _QUANTIZERS
         return (
             node.name not in keep_float
+            and (quantizer or node.name not in tail)
             and node.op_type not in _FLOAT_OPS
             and node.domain in ("", "ai.onnx")
             and not any(True for entry in node.attribute for _ in subgraphs(entry))
@@ -126,6 +128,26 @@ def _takes_half(node: NodeProto, opset: int, types: dict[str, int]) -> bool:
             if HALF_TYPE not in formal[min(index, len(formal) - 1)].types:
                 return False
     return True
+
+
+def _tail(graph: Graph) -> frozenset[str]:
+    """Names of the nodes behind the last layers: after one, and before none.
+
+    This is where boxes become pixels. It costs little, and its results leave in FP32 anyway.
+    """
+    leading: set[str] = set()
+    for node in reversed(list(graph.nodes)):
+        uses = (use.node for name in node.output for use in graph.uses(name))
+        if any(use.op_type in _LAYERS or use.name in leading for use in uses):
+            leading.add(node.name)
+    following: set[str] = set()
+    tail = set()
+    for node in graph.nodes:
+        if not following.isdisjoint(node.input) or node.op_type in _LAYERS:
+            following.update(filter(None, node.output))
+            if node.op_type not in _LAYERS and node.name not in leading:
+                tail.add(node.name)
+    return frozenset(tail)
 
 
 def _data_tensors(graph: Graph, types: dict[str, int]) -> frozenset[str]:
