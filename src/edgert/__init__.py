@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgert._core import __version__, num_threads, set_num_threads
 
 if TYPE_CHECKING:
-    from edgert import ops
+    from edgert import ops, quant
     from edgert._core import ByteTrack
     from edgert.availability import backends
     from edgert.engine import Engine
@@ -42,6 +42,7 @@ __all__ = [
     "backends",
     "num_threads",
     "ops",
+    "quant",
     "set_num_threads",
 ]
 
@@ -64,8 +65,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "ops":
-        return import_module("edgert.ops")
+    if name in ("ops", "quant"):
+        return import_module(f"edgert.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'edgert' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

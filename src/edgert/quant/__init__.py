@@ -7,25 +7,58 @@ plan = quant.search("yolov8s.onnx", scales, "images/", rows)
 quant.write("yolov8s.onnx", scales, plan, "yolov8s.int8.onnx")
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# ruff: noqa: E402
+from edgert.quant.graph import require_onnx
 
-if TYPE_CHECKING:
-    from edgert.quant.plan import Plan
+require_onnx()
 
-__all__ = ["Plan"]
+# At once and not at first use, as `edgert` does it: most modules here are named after their
+# function, and a module that is imported later would take the function's place.
+from edgert.quant.audit import Audit, audit
+from edgert.quant.collect import collect
+from edgert.quant.data import CalibrationData, Item
+from edgert.quant.debug import debug
+from edgert.quant.metrics import Metric, SignalToNoise
+from edgert.quant.plan import PROFILES, Plan
+from edgert.quant.quantize import quantize
+from edgert.quant.report import Report, make_report
+from edgert.quant.rounding import Rounding
+from edgert.quant.scales import Scales
+from edgert.quant.search import search
+from edgert.quant.sensitivity import Row, sensitivity
+from edgert.quant.solve import candidates, choose, solve
+from edgert.quant.stats import CalibrationStats, TensorStats
+from edgert.quant.tensorrt_cache import read_tensorrt_cache, write_tensorrt_cache
+from edgert.quant.trial import Trial
+from edgert.quant.write import write, write_half
 
-# Where each name lives; imported at its first use, as the names of `edgert` are.
-_HOMES = {"Plan": "edgert.quant.plan"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'edgert.quant' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__ = [
+    "PROFILES",
+    "Audit",
+    "CalibrationData",
+    "CalibrationStats",
+    "Item",
+    "Metric",
+    "Plan",
+    "Report",
+    "Rounding",
+    "Row",
+    "Scales",
+    "SignalToNoise",
+    "TensorStats",
+    "Trial",
+    "audit",
+    "candidates",
+    "choose",
+    "collect",
+    "debug",
+    "make_report",
+    "quantize",
+    "read_tensorrt_cache",
+    "search",
+    "sensitivity",
+    "solve",
+    "write",
+    "write_half",
+    "write_tensorrt_cache",
+]

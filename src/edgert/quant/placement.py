@@ -110,8 +110,6 @@ def _layer(graph: Graph, node: NodeProto) -> Layer:
 
 def _axis(graph: Graph, node: NodeProto) -> int:
     """Where the output channels are in the weights."""
-    if node.op_type == "ConvTranspose":
-        return 1
     if node.op_type == "Gemm":
         return 0 if attribute(node, "transB", 0) else 1
     if node.op_type == "MatMul":
@@ -137,19 +135,15 @@ def _reason(graph: Graph, node: NodeProto) -> str:
     source = graph.producer(root(graph, node.input[0]))
     if source is not None and source.op_type == "Softmax":
         return "reads a distribution (Softmax), as the DFL head does"
-    if node.op_type in ("Conv", "ConvTranspose"):
-        return _channels_reason(graph, node, weight.shape)
-    return ""
+    if node.op_type == "ConvTranspose":
+        # TensorRT-RTX 1.7 builds it in float whatever its inputs are; ONNX Runtime has no kernel.
+        return "transposed convolution: no INT8 kernel"
+    return _channels_reason(graph, node, weight.shape) if node.op_type == "Conv" else ""
 
 
 def _channels_reason(graph: Graph, node: NodeProto, shape: tuple[int, ...]) -> str:
     groups = int(attribute(node, "group", 1))
-    if node.op_type == "ConvTranspose":
-        channels_in, channels_out = shape[0], shape[1] * groups
-        if groups > 1:
-            return "grouped transposed convolution: TensorRT has no INT8 kernel for it"
-    else:
-        channels_in, channels_out = shape[1] * groups, shape[0]
+    channels_in, channels_out = shape[1] * groups, shape[0]
     if groups > 1 and groups == channels_in:
         if min(shape[2:], default=1) < 3 or channels_out % 8:
             return "depthwise with a small kernel or channels not a multiple of 8"
