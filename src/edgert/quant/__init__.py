@@ -18,6 +18,7 @@ from edgert.quant.audit import Audit, audit
 from edgert.quant.collect import collect
 from edgert.quant.data import CalibrationData, Item
 from edgert.quant.debug import debug
+from edgert.quant.equalize import equalize
 from edgert.quant.metrics import Metric, SignalToNoise
 from edgert.quant.plan import PROFILES, Plan
 from edgert.quant.quantize import quantize
@@ -52,6 +53,7 @@ __all__ = [
     "choose",
     "collect",
     "debug",
+    "equalize",
     "make_report",
     "quantize",
     "read_tensorrt_cache",
