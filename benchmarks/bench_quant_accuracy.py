@@ -33,8 +33,8 @@ ROOT = Path(__file__).parent
 EXPLAINED = """\
 Mean (lowest .. highest) of {splits} splits of 80 annotated COCO images: 40 calibrate, a third of
 them tunes, 40 test. Points lost are FP32's AP on the same test images minus the row's, times 100.
-SQNR: 10 log10(sum y² / sum (y - y')²), sums over all values of the test images. Time is that of
-calibrating and writing one file on a shared machine."""
+SQNR: 10 log10(sum y² / sum (y - y')²), sums over all values of the test images. CPU time is
+that of calibrating and writing one file, summed over its threads."""
 
 
 class Bench:

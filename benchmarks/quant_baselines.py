@@ -4,8 +4,8 @@
     MODELOPT_PYTHON benchmarks/quant_baselines.py modelopt JOB.json
 
 A job names a model, a .npy of (N, 3, H, W) feeds, a calibration method and a folder; the files go
-there, and tool.json with seconds, peak memory and versions. `bench_quant_accuracy.py` writes the
-jobs. This file imports nothing of edgert, so that any Python with the tool can run it.
+there, and tool.json with CPU seconds, peak memory and versions. `bench_quant_accuracy.py` writes
+the jobs. This file imports nothing of edgert, so that any Python with the tool can run it.
 """
 
 import importlib
@@ -95,7 +95,7 @@ def run_onnxruntime(job, feeds):
     from onnxruntime.quantization import CalibrationMethod, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    folder, start = Path(job["folder"]), time.perf_counter()
+    folder, start = Path(job["folder"]), time.process_time()
     prepared = folder / "prepared.onnx"
     quant_pre_process(job["model"], prepared, skip_symbolic_shape=True)
     seconds = None
@@ -109,7 +109,7 @@ def run_onnxruntime(job, feeds):
             calibration_cache_path=folder / "ranges.json",
             **{**settings, "extra_options": options},
         )
-        seconds = seconds or time.perf_counter() - start
+        seconds = seconds or time.process_time() - start
     return seconds
 
 
@@ -117,7 +117,7 @@ def run_modelopt(job, feeds):
     """One image at a time, float32 where it does not quantize; all else its defaults."""
     from modelopt.onnx.quantization import quantize
 
-    start, name = time.perf_counter(), _input_name(job["model"])
+    start, name = time.process_time(), _input_name(job["model"])
     quantize(
         job["model"],
         quantize_mode="int8",
@@ -129,7 +129,7 @@ def run_modelopt(job, feeds):
         output_path=str(Path(job["folder"]) / file_name(*ROWS["modelopt"])),
         log_level="WARNING",
     )
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 TOOLS = {
@@ -143,7 +143,7 @@ def main(tool, job_path):
     run, packages = TOOLS[tool]
     seconds = run(job, np.load(job["feeds"]))
     figures = {
-        "seconds": seconds,
+        "cpu_seconds": seconds,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "images": len(np.load(job["feeds"], mmap_mode="r")),
         "versions": {name: importlib.import_module(name).__version__ for name in packages},

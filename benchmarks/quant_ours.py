@@ -6,9 +6,14 @@ import warnings
 from dataclasses import replace
 from types import MappingProxyType
 
-from edgert.quant import CalibrationData, Plan, collect, search, sensitivity, write
+from edgert.quant.collect import collect
+from edgert.quant.data import CalibrationData
+from edgert.quant.plan import Plan
+from edgert.quant.search import search
+from edgert.quant.sensitivity import sensitivity
 from edgert.quant.solve import candidates, choose
 from edgert.quant.trial import Trial
+from edgert.quant.write import write
 
 # Few images are what this benchmark is about.
 warnings.filterwarnings("ignore", message=r".*images", category=UserWarning)

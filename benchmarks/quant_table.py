@@ -25,7 +25,7 @@ def _cost(by_split):
     costs = [figures["cost"] for figures in by_split.values() if "cost" in figures]
     if not costs:
         return ""
-    seconds = sum(cost["seconds"] for cost in costs) / len(costs)
+    seconds = sum(cost["cpu_seconds"] for cost in costs) / len(costs)
     return f"{seconds:.0f} s, {max(cost['peak_mib'] for cost in costs):.0f} MiB"
 
 
@@ -53,7 +53,7 @@ def markdown(found):
         *(f"{key}, dB" for key in noise),
         f"float, of {total} convolutions",
         "chosen to keep",
-        "time, peak memory",
+        "CPU time, peak memory",
     ]
     lines = [_line(header), "|" + "---|" * 3 + "---:|" * (len(header) - 3)]
     for (tool, settings, method), by_split in found.items():
