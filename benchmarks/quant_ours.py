@@ -6,17 +6,17 @@ import warnings
 from dataclasses import replace
 from types import MappingProxyType
 
-from edgert.quant.collect import collect
-from edgert.quant.data import CalibrationData
-from edgert.quant.plan import Plan
-from edgert.quant.search import search
-from edgert.quant.sensitivity import sensitivity
-from edgert.quant.solve import candidates, choose
-from edgert.quant.trial import Trial
-from edgert.quant.write import write
+from edgert import quant
 
 # Few images are what this benchmark is about.
 warnings.filterwarnings("ignore", message=r".*images", category=UserWarning)
+
+
+# "auto" chooses among more; the profiles differ in placement, not in how methods compare.
+METHODS = {
+    "portable": ("minmax", "entropy", "percentile 99.99", "mse", "auto"),
+    "onnxruntime": ("percentile 99.99", "auto"),
+}
 
 
 class Ours:
@@ -32,36 +32,57 @@ class Ours:
     def __init__(self, task, split, profile, folder):
         self.task, self.split, self.profile, self.folder = task, split, profile, folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.plan = Plan.default(task.model, profile)
+        self._data = quant.CalibrationData(task.model, task.paths(split.calibration), **task.people)
+        self._model = folder / "equalized.onnx"
+        if not quant.equalize(task.model, self._data, self._model):
+            self._model = task.model
+        self.plan = quant.Plan.default(self._model, profile)
+        self._rounding = quant.Rounding.fit(self._model, self._data, self.plan)
         self._trial = None
 
     def files(self):
         """(method, settings, path, layers kept by choice) of each file."""
-        groups = set(self.plan.groups.values())
-        stats = collect(
-            self.task.model,
-            self._data(self.split.calibration),
-            profile=self.profile,
-            cache=self.folder / "histograms.npz",
+        stats = quant.collect(
+            self._model, self._data, profile=self.profile, cache=self.folder / "histograms.npz"
         )
-        solved = candidates(stats, groups=groups, unsigned=self.plan.unsigned)
-        solved["auto"] = choose(solved, lambda scales: self.trial.signal_to_noise(scales).mean)
-        for method, scales in solved.items():
+        solved = quant.candidates(
+            stats,
+            groups=set(self.plan.groups.values()),
+            unsigned=self.plan.unsigned,
+            bounds=self.plan.bounds,
+        )
+        solved["auto"] = quant.choose(solved, lambda s: self.trial.measure("sqnr", s)[0])
+        for method in METHODS[self.profile]:
+            scales = solved[method]
             for plan in (self.plan, self._searched(scales)):
                 name = f"{method.replace(' ', '_')}{'_keep' if plan.kept else ''}.onnx"
-                write(self.task.model, scales, plan, self.folder / name)
+                path = self.folder / name
+                quant.write(self._model, scales, plan, path, weights=self._rounding)
                 settings = f"{self.profile}{', keep-list' if plan is not self.plan else ''}"
-                yield method, settings, self.folder / name, len(plan.kept)
+                yield method, settings, path, len(plan.kept)
+        if self.profile == "portable":
+            yield self._bare()
+
+    def _bare(self):
+        """What the rest is worth: no equalization, no corrected biases, nothing kept."""
+        plan = quant.Plan.default(self.task.model, self.profile)
+        stats = quant.collect(
+            self.task.model, self._data, profile=self.profile, cache=self.folder / "bare.npz"
+        )
+        path = self.folder / "bare.onnx"
+        scales = quant.solve(stats, "percentile", groups=set(plan.groups.values()))
+        quant.write(self.task.model, scales, plan, path)
+        return "percentile 99.99", f"{self.profile}, thresholds alone", path, 0
 
     @property
     def trial(self):
         """The tuning images' trial, made when it is first needed."""
         if self._trial is None:
-            self._trial = Trial(self.task.model, self._data(self.split.tune), self.plan)
+            tune = quant.CalibrationData(
+                self._model, self.task.paths(self.split.tune), **self.task.people
+            )
+            self._trial = quant.Trial(self._model, tune, self.plan, weights=self._rounding)
         return self._trial
-
-    def _data(self, ids):
-        return CalibrationData(self.task.model, self.task.paths(ids), **self.task.people)
 
     def _searched(self, scales):
         key = hashlib.sha256(scales.to_json().encode()).hexdigest()[:16]
@@ -69,7 +90,7 @@ class Ours:
         if remembered.exists():
             kept = json.loads(remembered.read_text(encoding="utf-8"))
             return replace(self.plan, kept=MappingProxyType(kept))
-        rows = sensitivity(self.task.model, scales, None, trial=self.trial)
-        found = search(self.task.model, scales, None, rows, trial=self.trial)
+        rows = quant.sensitivity(self._model, scales, None, trial=self.trial)
+        found = quant.search(self._model, scales, None, rows, trial=self.trial)
         remembered.write_text(json.dumps(dict(found.kept)), encoding="utf-8")
         return found

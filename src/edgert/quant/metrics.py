@@ -55,10 +55,8 @@ class SignalToNoise:
             for part, values in parts(name, expected).items():
                 if not np.issubdtype(values.dtype, np.floating):
                     continue
-                signal = values.astype(np.float64)
-                noise = signal - other[part]
-                self._signal[part] = self._signal.get(part, 0.0) + float(np.vdot(signal, signal))
-                self._noise[part] = self._noise.get(part, 0.0) + float(np.vdot(noise, noise))
+                self._signal[part] = self._signal.get(part, 0.0) + _power(values)
+                self._noise[part] = self._noise.get(part, 0.0) + _power(values - other[part])
 
     @property
     def per_part(self) -> Mapping[str, float]:
@@ -70,6 +68,13 @@ class SignalToNoise:
         """The mean of the parts, in dB."""
         values = list(self.per_part.values())
         return sum(values) / len(values) if values else EXACT_DB
+
+
+def _power(values: Array) -> float:
+    """The sum of squares: in single precision for each row, whose sum is then a double's."""
+    rows = np.ascontiguousarray(np.atleast_2d(values), dtype=np.float32)
+    rows = rows.reshape(-1, rows.shape[-1])
+    return float(np.einsum("ij,ij->i", rows, rows).sum(dtype=np.float64))
 
 
 def _decibels(signal: float, noise: float) -> float:

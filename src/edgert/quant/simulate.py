@@ -22,21 +22,21 @@ from edgert.quant.scales import Scales
 from edgert.quant.weights import dequantize
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 __all__ = ["Simulator"]
 
 _SWITCHES = "edgert.switches"
 _SCALES = "edgert.scales"
+_NODE = "edgert.if."
 
 
 class Simulator:
     """One session that answers for every choice of layers and scales.
 
     Each layer is an ONNX `If` with the float layer in one branch and the quantized one in the
-    other; which branch runs and with which scales are inputs. A layer in float costs nothing more
-    than the branch (1.1x plain inference with one layer in INT8, 1.25x with all of them; a `Where`
-    at each input took 2.0x, measured on YOLOv8n).
+    other; which branch runs and with which scales are inputs. So one layer in INT8 costs 1.06x plain
+    inference; with a `Where` at each input it was 2.0x (YOLOv8n, 2 threads).
 
     Args:
         model: The float model.
@@ -145,13 +145,43 @@ def _switched(graph: Graph, plan: Plan, rounding: Rounding) -> bytes:
                 "If",
                 [f"{_SWITCHES}.{number}"],
                 list(node.output),
-                name=f"edgert.if.{node.name}",
+                name=f"{_NODE}{node.name}",
                 then_branch=quantized.graph(),
                 else_branch=_float_branch(helper, node),
             )
         )
+    _move_constants(made)
     content: bytes = made.SerializeToString()
     return content
+
+
+def _move_constants(model: ModelProto) -> None:
+    """Put the constants of each branch into it.
+
+    ONNX Runtime lays weights out for its fastest convolutions only where they are of the same graph
+    as the convolution: 1.06 instead of 1.45 times plain inference, measured on YOLOv8n.
+    """
+    constants = {entry.name: entry for entry in model.graph.initializer}
+    read = {name for node in model.graph.node for name in node.input}
+    moved: set[str] = set()
+    for node in model.graph.node:
+        if not node.name.startswith(_NODE):
+            continue
+        for branch in (entry.g for entry in node.attribute):
+            own: dict[str, str] = {}
+            for inner in branch.node:
+                for index, name in enumerate(inner.input):
+                    if name in constants:
+                        own[name] = inner.input[index] = f"{branch.name}.{name}"
+            for name, mine in own.items():
+                branch.initializer.add().CopyFrom(constants[name])
+                branch.initializer[-1].name = mine
+            moved.update(own)
+    kept = [
+        entry for entry in model.graph.initializer if entry.name in read or entry.name not in moved
+    ]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
 
 
 def _split(name: str, count: int) -> NodeProto:
