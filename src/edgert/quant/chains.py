@@ -32,7 +32,6 @@ def chain(
     Returns:
         The layers; the tensors that are never negative; the bounds that follow from operators.
     """
-    read = {pair.tensor for layer in layers if not layer.reason for pair in layer.pairs}
     bounds: dict[str, float] = {}
     chained = []
     for layer in layers:
@@ -40,7 +39,9 @@ def chain(
             chained.append(layer)
             continue
         node = next(n for n in graph.nodes if n.name == layer.name)
-        outputs = _outputs(graph, node, read, bounds)
+        outputs = _outputs(graph, node, bounds)
+        # The pair would reach a subgraph's reader in no other way than by a new name inside it.
+        outputs = tuple(t for t in outputs if all(use.index >= 0 for use in graph.uses(t)))
         own = tuple(pair for pair in layer.pairs if pair.node == layer.name)
         chained.append(replace(layer, pairs=own, outputs=outputs))
     wanted = {
@@ -54,9 +55,7 @@ def chain(
     return tuple(chained), unsigned, MappingProxyType(bounds)
 
 
-def _outputs(
-    graph: Graph, node: NodeProto, read: set[str], bounds: dict[str, float]
-) -> tuple[str, ...]:
+def _outputs(graph: Graph, node: NodeProto, bounds: dict[str, float]) -> tuple[str, ...]:
     output = node.output[0]
     uses = graph.uses(output)
     if len(uses) == 1 and uses[0].node.op_type in _ABSORBED and uses[0].index == 0:

@@ -17,7 +17,7 @@ from edgert.errors import ModelError, UnavailableError
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-__all__ = ["Graph", "Use", "attribute", "require_onnx"]
+__all__ = ["Graph", "Use", "attribute", "captured", "require_onnx"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Graph:
                         f"makes it; expected nodes in the order of execution"
                     )
                 self._uses.setdefault(name, []).append(Use(node, index))
-            for name in _captured(node):
+            for name in captured(node):
                 self._uses.setdefault(name, []).append(Use(node, -1))
             for name in node.output:
                 self._producers[name] = node
@@ -205,7 +205,7 @@ def _name_nodes(model: ModelProto) -> None:
             node.name = name
 
 
-def _captured(node: NodeProto) -> Iterator[str]:
+def captured(node: NodeProto) -> Iterator[str]:
     """Tensors of the outer graph that a node's subgraphs read."""
     from onnx import AttributeProto
 
@@ -214,7 +214,7 @@ def _captured(node: NodeProto) -> Iterator[str]:
         for graph in graphs:
             own = {value.name for value in (*graph.input, *graph.initializer)}
             for inner in graph.node:
-                for name in (*inner.input, *_captured(inner)):
+                for name in (*inner.input, *captured(inner)):
                     if name and name not in own:
                         yield name
                 own.update(inner.output)

@@ -87,7 +87,8 @@ def rebuilt(
 ) -> ModelProto:
     """A model with other nodes and initializers; inputs, outputs and notes stay.
 
-    Intermediate tensors' declared types go, since the nodes decide them anew.
+    Intermediate tensors' declared types go, since the nodes decide them anew; except those of
+    other domains' operators, of which onnx cannot infer any.
     """
     made = ModelProto()
     for field, value in model.ListFields():
@@ -101,6 +102,10 @@ def rebuilt(
             _put(made.graph, field.name, value)
     made.graph.node.extend(nodes)
     made.graph.initializer.extend(initializers)
+    foreign = {
+        o for node in made.graph.node if node.domain not in ("", "ai.onnx") for o in node.output
+    }
+    made.graph.value_info.extend(v for v in model.graph.value_info if v.name in foreign)
     constants = {tensor.name for tensor in made.graph.initializer}
     # Before IR 4 every initializer was an input too, for the caller to override.
     made.graph.input.extend(v for v in model.graph.input if v.name not in constants)

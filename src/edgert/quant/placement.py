@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgert.quant.graph import Graph, attribute
+from edgert.quant.graph import Graph, attribute, captured
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -202,7 +202,7 @@ def _heads(graph: Graph, candidates: set[str]) -> set[str]:
         if node.name in candidates:
             heads.add(node.name)
         else:
-            stack.extend(node.input)
+            stack.extend((*node.input, *captured(node)))
     return heads
 
 

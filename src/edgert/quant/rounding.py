@@ -28,6 +28,8 @@ __all__ = ["Rounding"]
 Method = Literal["minmax", "mse"]
 # FP32 scales need no more room than this; a dead channel's must not be zero.
 SMALLEST_FLOAT_SCALE = 2.0**-40
+# Of a bias in INT32: half of the range is left to the sum that it is added to.
+LARGEST_BIAS_LEVEL = 2.0**30
 
 
 @dataclass(frozen=True)

@@ -132,13 +132,19 @@ def _switched(graph: Graph, plan: Plan, rounding: Rounding) -> bytes:
         inputs = {index: quantized.pair(tensor) for index, tensor in pairs.items()}
         layer = plan.candidates[number]
         if layer.name == node.name:
-            rounded = dequantize(*rounding.weight(graph, layer), layer.axis)
+            levels, steps = rounding.weight(graph, layer)
             inputs[1] = f"edgert.weight.{number}"
-            add(onnx.numpy_helper.from_array(rounded, inputs[1]))
+            add(onnx.numpy_helper.from_array(dequantize(levels, steps, layer.axis), inputs[1]))
             bias = rounding.bias(graph, layer, node)
             if bias is not None:
                 inputs[2] = f"edgert.bias.{number}"
                 add(onnx.numpy_helper.from_array(bias, inputs[2]))
+            elif len(node.input) > 2 and node.input[2]:
+                bias, inputs[2] = graph.constant(node.input[2]), node.input[2]
+            if plan.profile == "onnxruntime" and bias is not None and bias.ndim == 1:
+                name = f"edgert.steps.{number}"
+                add(onnx.numpy_helper.from_array(steps, name))
+                inputs[2] = quantized.whole(inputs[2], name, layer.pairs[0].tensor)
         quantized.run(inputs, paired=set(node.output) & outputs)
         made.graph.node.append(
             helper.make_node(
@@ -210,6 +216,17 @@ class _Branch:
         make = self._helper.make_node
         self._nodes.append(make("QuantizeLinear", [source or tensor, step, zero], [levels]))
         self._nodes.append(make("DequantizeLinear", [levels, step, zero], [rounded]))
+        return rounded
+
+    def whole(self, bias: str, steps: str, tensor: str) -> str:
+        """Append the rounding of a bias to the steps of the products it is added to."""
+        names = [f"{bias}.{part}" for part in ("step", "ratio", "whole", "rounded")]
+        step, ratio, levels, rounded = names
+        make = self._helper.make_node
+        self._nodes.append(make("Mul", [steps, self._scale_of[tensor]], [step]))
+        self._nodes.append(make("Div", [bias, step], [ratio]))
+        self._nodes.append(make("Round", [ratio], [levels]))
+        self._nodes.append(make("Mul", [levels, step], [rounded]))
         return rounded
 
     def run(self, inputs: Mapping[int, str], paired: Collection[str]) -> None:
