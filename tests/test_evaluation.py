@@ -153,11 +153,11 @@ def test_annotated_boxes_are_handed_over(dataset):
 
 
 def test_the_person_score_is_hrnets(dataset):
-    from edgert.evaluation.coco import _keypoint_rows
+    from edgert.evaluation.rows import keypoint_rows
 
     points = np.zeros((2, 3, 2), np.float32)
     scores = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.0]], np.float32)
-    rows = _keypoint_rows(1, 1, np.array([0.5, 0.5], np.float32), points, scores)
+    rows = keypoint_rows(1, 1, np.array([0.5, 0.5], np.float32), points, scores)
     assert [row["score"] for row in rows] == pytest.approx([0.5 * 0.4, 0.0])
 
 

@@ -4,89 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgert.errors import Error
 from edgert.evaluation.dataset import Dataset
 from edgert.evaluation.report import Report
+from edgert.evaluation.rows import (
+    Row,
+    box_report,
+    box_rows,
+    keypoint_rows,
+    person_category,
+    shared_categories,
+)
 
 __all__ = ["coco"]
 
-# HRNet's rule for the score of a person: box score times the mean of the keypoint scores over
-# this value (lib/dataset/coco.py, IN_VIS_THRE).
-_VISIBLE = 0.2
-
-Row = dict[str, Any]
 OnImage = Callable[[str, int, int], None]
-
-
-def _box_rows(image_id: int, result: Any, categories: Sequence[int | None]) -> list[Row]:
-    rows = []
-    for box, score, class_id in zip(result.boxes, result.scores, result.class_ids, strict=True):
-        category = categories[class_id] if class_id < len(categories) else None
-        if category is not None:
-            x1, y1, x2, y2 = (float(v) for v in box)
-            rows.append(
-                {
-                    "image_id": image_id,
-                    "category_id": category,
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "score": float(score),
-                }
-            )
-    return rows
-
-
-def _keypoint_rows(
-    image_id: int,
-    category: int,
-    box_scores: NDArray[np.float32],
-    keypoints: NDArray[np.float32],
-    keypoint_scores: NDArray[np.float32],
-) -> list[Row]:
-    rows = []
-    for box_score, points, scores in zip(box_scores, keypoints, keypoint_scores, strict=True):
-        visible = scores[scores > _VISIBLE]
-        flat = np.column_stack([points, scores]).astype(float).ravel().tolist()
-        rows.append(
-            {
-                "image_id": image_id,
-                "category_id": category,
-                "keypoints": flat,
-                "score": float(box_score) * (float(visible.mean()) if len(visible) else 0.0),
-            }
-        )
-    return rows
 
 
 def _times(seconds: list[float]) -> dict[str, float]:
     milliseconds = 1e3 * np.array(seconds[1:] or seconds)
     return {"mean": float(milliseconds.mean()), "p50": float(np.median(milliseconds))}
-
-
-def _categories(dataset: Dataset, names: Sequence[str] | None) -> list[int | None]:
-    """The category of each class index; None for a class that the annotations do not have."""
-    known = dataset.categories
-    if names is None:
-        return list(known.values())
-    categories = [known.get(name) for name in names]
-    if all(category is None for category in categories):
-        raise Error(
-            f"the model's classes ({', '.join(list(names)[:3])}, ...) and the categories of the "
-            f"annotations ({', '.join(list(known)[:3])}, ...) have no name in common"
-        )
-    return categories
-
-
-def _person(dataset: Dataset) -> int:
-    category = dataset.categories.get("person")
-    if category is None:
-        raise Error(f"the annotations have no category 'person': found {list(dataset.categories)}")
-    return category
 
 
 def coco(
@@ -154,24 +97,18 @@ def _boxes(
     class_names: Sequence[str] | None,
     on_image: OnImage | None,
 ) -> Report:
-    categories = _categories(dataset, class_names)
+    categories = shared_categories(dataset, class_names)
     rows: list[Row] = []
     seconds = []
     for done, (image_id, frame) in enumerate(dataset.frames(), start=1):
         start = time.perf_counter()
         result = pipeline(frame)
         seconds.append(time.perf_counter() - start)
-        rows += _box_rows(image_id, result, categories)
+        rows += box_rows(image_id, result, categories)
         if on_image is not None:
             on_image("boxes", done, len(dataset))
-    shared = [category for category in categories if category is not None]
-    person = dataset.categories.get("person")
-    return Report(
-        images=len(dataset),
-        boxes=dataset.score("bbox", rows, shared),
-        person=dataset.score("bbox", rows, [person]) if person in shared else None,
-        milliseconds={"boxes": _times(seconds)},
-    )
+    report = box_report(dataset, rows, categories)
+    return replace(report, milliseconds={"boxes": _times(seconds)})
 
 
 def _keypoints(
@@ -180,7 +117,7 @@ def _keypoints(
     class_names: Sequence[str] | None,
     on_image: OnImage | None,
 ) -> Report:
-    person = _person(dataset)
+    person = person_category(dataset)
     names = list(dataset.categories if class_names is None else class_names)
     if "person" not in names:
         raise Error(
@@ -200,7 +137,7 @@ def _keypoints(
             )
         found = np.asarray(result.class_ids) == index
         points, scores = result.keypoints[found], result.keypoint_scores[found]
-        rows += _keypoint_rows(image_id, person, result.scores[found], points, scores)
+        rows += keypoint_rows(image_id, person, result.scores[found], points, scores)
         if on_image is not None:
             on_image("keypoints", done, len(dataset))
     return Report(
@@ -212,7 +149,7 @@ def _keypoints(
 
 
 def _annotated(estimate: Callable[..., Any], dataset: Dataset, on_image: OnImage | None) -> Report:
-    person = _person(dataset)
+    person = person_category(dataset)
     rows: list[Row] = []
     seconds = []
     for done, (image_id, frame) in enumerate(dataset.frames(), start=1):
@@ -222,7 +159,7 @@ def _annotated(estimate: Callable[..., Any], dataset: Dataset, on_image: OnImage
             points, scores = estimate(frame, boxes)
             seconds.append(time.perf_counter() - start)
             certain = np.ones(len(boxes), dtype=np.float32)
-            rows += _keypoint_rows(image_id, person, certain, points, scores)
+            rows += keypoint_rows(image_id, person, certain, points, scores)
         if on_image is not None:
             on_image("keypoints", done, len(dataset))
     return Report(

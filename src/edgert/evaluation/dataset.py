@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,14 @@ class Dataset:
 
     Args:
         annotations: `instances_*.json` or `person_keypoints_*.json`.
-        images_dir: The folder that holds its `file_name`s.
+        images_dir: The folder that holds its `file_name`s; only `frames` looks there.
 
     Raises:
         Error: pycocotools is not installed.
         SourceError: The file cannot be read, is not a COCO annotation file, or has no images.
     """
 
-    def __init__(self, annotations: str | Path, images_dir: str | Path) -> None:
+    def __init__(self, annotations: str | Path, images_dir: str | Path = ".") -> None:
         try:
             from pycocotools.coco import COCO
         except ImportError as error:
@@ -59,10 +60,7 @@ class Dataset:
         # COCOeval takes an annotation with the id 0 for none at all: number them from 1.
         for number, row in enumerate(data["annotations"], start=1):
             row["id"] = number
-        self._coco = COCO()
-        self._coco.dataset = data
-        with contextlib.redirect_stdout(io.StringIO()):
-            self._coco.createIndex()
+        self._coco = _indexed(COCO(), data)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -72,6 +70,28 @@ class Dataset:
     def categories(self) -> dict[str, int]:
         """Category ids by name, in the order of their ids."""
         return {self._coco.cats[i]["name"]: i for i in sorted(self._coco.cats)}
+
+    @property
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        """(height, width) of each image, by its id."""
+        return {i: (row["height"], row["width"]) for i, row in self._coco.imgs.items()}
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """Image ids by the name of the file, without folders."""
+        return {Path(row["file_name"]).name: i for i, row in self._coco.imgs.items()}
+
+    def only(self, image_ids: Collection[int]) -> Dataset:
+        """These images alone, with all categories."""
+        part = copy.copy(self)
+        whole = self._coco.dataset
+        content = {
+            **whole,
+            "images": [row for row in whole["images"] if row["id"] in image_ids],
+            "annotations": [row for row in whole["annotations"] if row["image_id"] in image_ids],
+        }
+        part._coco = _indexed(type(self._coco)(), content)
+        return part
 
     def frames(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Image id and (h, w, 3) uint8 BGR of every image, in the order of the ids.
@@ -140,3 +160,10 @@ class Dataset:
             evaluation.summarize()
         ap, ap50, ap75, ar = (max(0.0, float(evaluation.stats[i])) for i in _STATS[task])
         return Scores(ap, ap50, ap75, ar, truths, len(rows))
+
+
+def _indexed(coco: Any, content: dict[str, Any]) -> Any:
+    coco.dataset = content
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco

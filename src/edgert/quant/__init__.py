@@ -19,6 +19,7 @@ from edgert.quant.collect import collect
 from edgert.quant.data import CalibrationData, Item
 from edgert.quant.debug import debug
 from edgert.quant.equalize import equalize
+from edgert.quant.fidelity import Fidelity
 from edgert.quant.metrics import Metric, SignalToNoise
 from edgert.quant.plan import PROFILES, Plan
 from edgert.quant.quantize import quantize
@@ -29,6 +30,7 @@ from edgert.quant.search import search
 from edgert.quant.sensitivity import Row, sensitivity
 from edgert.quant.solve import candidates, choose, solve
 from edgert.quant.stats import CalibrationStats, TensorStats
+from edgert.quant.task import CocoBoxes, CocoKeypoints
 from edgert.quant.tensorrt_cache import read_tensorrt_cache, write_tensorrt_cache
 from edgert.quant.trial import Trial
 from edgert.quant.write import write, write_half
@@ -38,6 +40,9 @@ __all__ = [
     "Audit",
     "CalibrationData",
     "CalibrationStats",
+    "CocoBoxes",
+    "CocoKeypoints",
+    "Fidelity",
     "Item",
     "Metric",
     "Plan",

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from edgert import _core
 from edgert.engine import Engine
 from edgert.engines.base import Array
-from edgert.errors import ModelError, SourceError
+from edgert.errors import SourceError
 from edgert.io.frame import Image
 from edgert.models import DetectorModel, PoseModel
 from edgert.quant.check import Survey
 from edgert.quant.people import Annotated, Detected, People
 from edgert.quant.picture import Picture
 from edgert.quant.pictures import Pictures
+from edgert.quant.reading import understand
 
 __all__ = ["CalibrationData", "Item"]
 
@@ -89,7 +90,7 @@ class CalibrationData:
         seed: int | None = None,
     ) -> None:
         self.pictures = Pictures(source, stride=stride, limit=limit, seed=seed)
-        network = _understand(model if isinstance(model, Engine) else Engine(model))
+        network = understand(model if isinstance(model, Engine) else Engine(model))
         self._people = _people(network, detector, annotations)
         # What is needed of the network, not the network: its session would keep its memory.
         self._size, self._dtype = network.size, network.engine.inputs[0].dtype
@@ -116,6 +117,11 @@ class CalibrationData:
     def skipped(self) -> list[str]:
         """What was broken so far, each named once."""
         return self.pictures.skipped
+
+    @property
+    def annotated(self) -> bool:
+        """Whether the items are annotated people."""
+        return isinstance(self._people, Annotated)
 
     def images(
         self, known: Collection[str] = (), finished: Collection[str] = ()
@@ -209,16 +215,6 @@ class CalibrationData:
         if self._people is None:
             return "; ".join(["letterbox", *parts])
         return "; ".join([f"crops, padding {self._padding}", *parts, self._people.description])
-
-
-def _understand(engine: Engine) -> DetectorModel | PoseModel:
-    try:
-        return DetectorModel(engine)
-    except ModelError as no_detector:
-        try:
-            return PoseModel(engine)
-        except ModelError as no_pose:
-            raise ModelError(f"{no_detector}; or {no_pose}") from None
 
 
 def _people(

@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from edgert.availability import backends
-from edgert.errors import CalibrationWarning, SourceError
-from edgert.quant.collect import collect
+from edgert.engine import Engine
+from edgert.models import PoseModel
 from edgert.quant.data import CalibrationData
-from edgert.quant.graph import Graph
+from edgert.quant.groundwork import Groundwork, OnProgress, Settings, groundwork
 from edgert.quant.outcome import outcome
 from edgert.quant.plan import PROFILES, Plan
+from edgert.quant.reading import understand
 from edgert.quant.report import Report, make_report
-from edgert.quant.scales import Scales
 from edgert.quant.search import search
 from edgert.quant.sensitivity import Row, sensitivity
-from edgert.quant.solve import candidates, choose, solve
 from edgert.quant.speed import measure_speed
-from edgert.quant.stats import CalibrationStats
-from edgert.quant.trial import Trial
+from edgert.quant.task import make_task
 from edgert.quant.write import write, write_half
 
-__all__ = ["Groundwork", "OnProgress", "groundwork", "pick_profile", "quantize"]
+__all__ = ["open_data", "pick_profile", "quantize"]
 
-OnProgress = Callable[[str, int, "int | None"], None]
-"""Called with what is being done, how much of it is done, and of how much."""
-
-# Which images decide on thresholds and which on layers is the same in every run.
-_SEED = 7
-# `Trial` holds its images and what the network makes of them.
-_MOST_TRIED = 16
-_LEAST_SPLIT = 4
-
-
-@dataclass(frozen=True)
-class Groundwork:
-    """What sensitivity and search start from.
-
-    Attributes:
-        plan: Of the placement rules.
-        stats: Of the images for calibration.
-        scales: Solved from these.
-        others: Those of the other methods.
-        trial: The network on the images held out.
-        data: All images, for what was skipped.
-        warnings: What is wrong with the images.
-    """
-
-    plan: Plan
-    stats: CalibrationStats
-    scales: Scales
-    others: tuple[Scales, ...]
-    trial: Trial
-    data: CalibrationData
-    warnings: tuple[str, ...]
+# What FP16 is measured on: it needs no images otherwise.
+_MEASURED = 64
 
 
 def quantize(
@@ -66,12 +35,16 @@ def quantize(
     data: CalibrationData | Any,
     path: str | Path,
     *,
+    annotations: str | Path | None = None,
+    detector: str | Path | None = None,
     method: str = "percentile",
     percentile: float = 99.99,
     keep: Literal["auto", "none"] | Sequence[str] = "auto",
     profile: str = "auto",
     max_drop: float = 0.005,
     max_keep: float = 0.05,
+    equalize: bool = True,
+    correct_biases: bool = True,
     cache: str | Path | None = None,
     audit: bool = False,
     speed: bool = True,
@@ -81,22 +54,28 @@ def quantize(
 ) -> Report:
     """Quantize a model, and say what it cost.
 
-    A fifth of the images, at most 16, is held out: layers are chosen, and the result is measured,
-    on images that the thresholds have not seen.
+    The images are dealt out in three parts: a fifth to tune on, 16 at most (with annotations 32), a
+    fifth to measure the result on, 64 at most, and the rest to calibrate on.
 
     Args:
         model: The float model.
         data: `CalibrationData`, or what it is made of.
         path: The quantized model, .onnx.
+        annotations: COCO annotations of the images: the budget is AP then, and the report has AP
+            before and after. For a pose network they have the people's boxes too.
+        detector: What finds the people for a pose network, where `data` is not `CalibrationData`.
         method: See `solve`.
         percentile: For the method of that name.
         keep: "auto": the fewest layers in float that `max_drop` needs, by `search`; "none"; or
             names of layers or regular expressions.
         profile: See `Plan`; "fp16" for a model in FP16 without INT8; "auto": what the runtimes
             that are here run, "tensorrt" where TensorRT is, else "onnxruntime".
-        max_drop: Budget of "auto": noise power over signal power of the outputs.
+        max_drop: Budget of "auto": with annotations what AP may lose (0.005 is half a point), else
+            the noise power over the signal power of the outputs (0.005 is 23 dB).
         max_keep: Share of layers that "auto" may keep.
-        cache: See `collect`.
+        equalize: Bring channels to like ranges where that changes nothing in float: see `equalize`.
+        correct_biases: Make up for the mean error of rounded weights: see `Rounding`.
+        cache: See `collect`; the equalized model lies beside it.
         audit: Build the model with TensorRT-RTX and compare.
         speed: Time both models.
         threads: Threads within an operator; None: all cores.
@@ -107,8 +86,8 @@ def quantize(
         The report; `Report.save` writes it.
 
     Raises:
-        ModelError: The model cannot be read, or the file not be written.
-        SourceError: The images cannot be used.
+        ModelError: The model cannot be read, is quantized already, or the file not be written.
+        SourceError: The images cannot be used, or are not those that are annotated.
         CalibrationError: The cache does not fit.
         UnavailableError: What `audit` needs is not installed.
         ValueError: A parameter is out of its range.
@@ -116,83 +95,53 @@ def quantize(
     profile = pick_profile(profile)
     tell = on_progress or (lambda part, done, total: None)
     if not isinstance(data, CalibrationData):
-        data = CalibrationData(model, data)
+        data = open_data(model, data, detector=detector, annotations=annotations)
     if profile == "fp16":
-        write_half(model, path)
-        items = list(islice(data, _MOST_TRIED))
-        report = make_report(model, path, command=command)
-        report = replace(report, profile="fp16")
-    else:
-        base = groundwork(
-            model, data, method=method, percentile=percentile, profile=profile, cache=cache,
-            threads=threads, on_progress=on_progress,
-        )  # fmt: skip
-        plan, rows = _decide(base, model, keep, max_drop, max_keep, tell)
-        write(model, base.scales, plan, path)
-        items = base.trial.items
-        report = make_report(
-            model, path, plan=plan, rows=rows, stats=base.stats, scales=base.scales,
-            others=base.others, warnings=base.warnings, skipped=base.data.skipped,
-            audit=_audit(path, tell) if audit else None, command=command,
-        )  # fmt: skip
+        return _half(model, data, path, annotations, speed, threads, command, tell)
+    settings = Settings(
+        method=method, percentile=percentile, annotations=annotations, equalize=equalize,
+        correct_biases=correct_biases, cache=cache, threads=threads,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="edgert-") as folder:
+        base = groundwork(model, data, profile, settings, folder, tell)
+        plan, rows = _decide(base, keep, max_drop, max_keep, tell)
+        write(base.model, base.scales, plan, path, weights=base.weights)
+    audited = _audit(path, tell) if audit else None
     tell("measuring", 0, 2)
-    outputs, accuracy = outcome(model, path, items, threads)
+    outputs, accuracy = outcome(model, path, base.parts.measure, task=base.task, threads=threads)
     tell("measuring", 1, 2)
-    timed = measure_speed(model, path, items[0].tensor, threads=threads) if speed else None
+    report = make_report(
+        model, path, plan=plan, rows=rows, stats=base.stats, scales=base.scales,
+        others=base.others, warnings=base.warnings, skipped=base.parts.skipped, audit=audited,
+        command=command, outputs=outputs, accuracy=accuracy,
+        search_metric=_metric_name(base), budget=max_drop, preparation=_preparation(base),
+    )  # fmt: skip
+    feed = next(iter(base.parts.measure)).tensor
+    timed = measure_speed(model, path, feed, threads=threads) if speed else None
     tell("measuring", 2, 2)
-    return replace(report, outputs=outputs, accuracy=accuracy, speed=timed)
+    return replace(report, speed=timed)
 
 
-def groundwork(
+def open_data(
     model: str | Path,
-    data: CalibrationData,
+    source: Any,
     *,
-    method: str,
-    percentile: float,
-    profile: str,
-    cache: str | Path | None,
-    threads: int | None,
-    on_progress: OnProgress | None,
-) -> Groundwork:
-    """Split the images, collect, solve. See `quantize`."""
-    tell = on_progress or (lambda part, done, total: None)
-    graph = Graph.load(model)
-    plan = Plan.default(graph, profile)
-    calibration, held_out, notes = _split(data)
-    total = _length(calibration)
-    done = iter(range(1, 1 << 62))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", CalibrationWarning)
-        stats = collect(
-            model,
-            calibration,
-            tensors=plan.tensors,
-            cache=cache,
-            threads=threads,
-            on_item=lambda _: tell("calibration", next(done), total),
-        )
-    for warning in caught:
-        if issubclass(warning.category, CalibrationWarning):
-            notes.append(str(warning.message))
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    for note in notes:
-        warnings.warn(note, CalibrationWarning, stacklevel=3)
-    placed: dict[str, Any] = {
-        "groups": {*plan.groups.values()},
-        "unsigned": plan.unsigned,
-        "bounds": plan.bounds,
-    }
-    every = candidates(stats, **placed)
-    trial = Trial(model, held_out, plan, images=_MOST_TRIED, threads=threads)
-    if method == "auto":
-        tell("choosing a method", 0, len(every))
-        scales = choose(every, lambda scales: trial.measure("sqnr", scales)[0])
-    else:
-        scales = solve(stats, method, percentile=percentile, **placed)
-    return Groundwork(plan, stats, scales, tuple(every.values()), trial, data, tuple(notes))
+    detector: str | Path | None = None,
+    annotations: str | Path | None = None,
+    **options: Any,
+) -> CalibrationData:
+    """The images for a network, whichever kind it is.
+
+    Args:
+        model: A detector, whose annotations are no matter here, or a pose network.
+        source: See `CalibrationData`.
+        detector: Likewise.
+        annotations: Likewise.
+        options: Likewise.
+    """
+    is_pose = isinstance(understand(Engine(model)), PoseModel)
+    boxes = annotations if is_pose else None
+    return CalibrationData(model, source, detector=detector, annotations=boxes, **options)
 
 
 def pick_profile(profile: str) -> str:
@@ -210,9 +159,32 @@ def pick_profile(profile: str) -> str:
     return "tensorrt" if "ok" in (here["tensorrt"], here["tensorrt-rtx"]) else "onnxruntime"
 
 
+def _half(
+    model: str | Path,
+    data: CalibrationData,
+    path: str | Path,
+    annotations: str | Path | None,
+    speed: bool,
+    threads: int | None,
+    command: str | None,
+    tell: OnProgress,
+) -> Report:
+    task = None if annotations is None else make_task(model, annotations)
+    if task is not None:
+        task.require(data)
+    write_half(model, path)
+    tell("measuring", 0, 2)
+    outputs, accuracy = outcome(model, path, islice(data, _MEASURED), task=task, threads=threads)
+    tell("measuring", 1, 2)
+    feed = next(iter(data)).tensor
+    timed = measure_speed(model, path, feed, threads=threads) if speed else None
+    tell("measuring", 2, 2)
+    report = make_report(model, path, command=command, outputs=outputs, accuracy=accuracy)
+    return replace(report, profile="fp16", speed=timed)
+
+
 def _decide(
     base: Groundwork,
-    model: str | Path,
     keep: str | Sequence[str],
     max_drop: float,
     max_keep: float,
@@ -225,37 +197,31 @@ def _decide(
         for name in [keep] if isinstance(keep, str) else keep:
             plan = plan.keep(name)
         return plan, []
+    # AP of a few images with one layer in INT8 is that of the float network, or jumps: noise ranks.
     rows = sensitivity(
-        model, base.scales, base.data, trial=base.trial,
+        base.model, base.scales, base.parts.tune, trial=base.trial,
         on_step=lambda _, done, total: tell("sensitivity", done, total),
     )  # fmt: skip
     plan = search(
-        model, base.scales, base.data, rows, max_drop, max_keep, trial=base.trial,
+        base.model, base.scales, base.parts.tune, rows, max_drop, max_keep, trial=base.trial,
+        metric="sqnr" if base.task is None else base.task,
         on_step=lambda _, done, total: tell("search", done, total),
     )  # fmt: skip
     return plan, rows
 
 
-def _split(data: CalibrationData) -> tuple[CalibrationData, CalibrationData, list[str]]:
-    count = len(data.pictures)
-    if count < _LEAST_SPLIT:
-        note = (
-            f"{count} images: too few to hold some out, so what is measured is measured on images "
-            f"that the thresholds are from; give at least {_LEAST_SPLIT}"
-        )
-        return data, data, [note]
-    held_out = min(max(count // 5, 1), _MOST_TRIED)
-    try:
-        return *data.split(1 - held_out / count, _SEED), []
-    except SourceError as error:
-        return data, data, [f"{error}; measured on the images of calibration"]
+def _metric_name(base: Groundwork) -> str:
+    return "sqnr" if base.task is None else base.task.name
 
 
-def _length(data: CalibrationData) -> int | None:
-    try:
-        return len(data)
-    except TypeError:
-        return None
+def _preparation(base: Groundwork) -> dict[str, int]:
+    """What the report says of the images' parts and of the network before its scales."""
+    return {
+        "tuned": len({item.source for item in base.trial.items}),
+        "measured": len(base.parts.measure.pictures),
+        "equalized": base.equalized,
+        "corrected": len(base.weights.shifts),
+    }
 
 
 def _audit(path: str | Path, tell: OnProgress) -> Any:

@@ -17,7 +17,7 @@ from edgert.quant.scales import Scales
 from edgert.quant.simulate import Simulator
 
 if TYPE_CHECKING:
-    from edgert.quant.data import CalibrationData
+    from edgert.quant.data import CalibrationData, Item
 
 __all__ = ["Trial"]
 
@@ -29,7 +29,8 @@ class Trial:
 
     Args:
         model: The float model.
-        data: What `collect` takes; images other than those that the scales come from.
+        data: What `collect` takes, or a list of items of a `CalibrationData`; images other than
+            those that the scales come from.
         plan: The layers in question; None: `Plan.default(model)`.
         images: At most so many images; None: all.
         weights: How weights are rounded: a method, or a `Rounding` with corrected biases.
@@ -43,21 +44,24 @@ class Trial:
     def __init__(
         self,
         model: str | Path | Graph,
-        data: CalibrationData | Sequence[Array] | str | Path,
+        data: CalibrationData | list[Item] | Sequence[Array] | str | Path,
         plan: Plan | None = None,
         *,
         images: int | None = None,
         weights: Method | Rounding = "minmax",
         threads: int | None = None,
     ) -> None:
-        from edgert.quant.data import CalibrationData
+        from edgert.quant.data import CalibrationData, Item
 
         graph = model if isinstance(model, Graph) else Graph.load(model)
         self.plan = Plan.default(graph) if plan is None else plan
         self._simulator = Simulator(graph, self.plan, weights=weights, threads=threads)
-        if not isinstance(data, CalibrationData):
-            data = CalibrationData(graph.path, data)
-        self.items = list(islice(data, images))
+        if isinstance(data, list) and all(isinstance(item, Item) for item in data):
+            self.items: list[Item] = data[:images]
+        else:
+            if not isinstance(data, CalibrationData):
+                data = CalibrationData(graph.path, data)
+            self.items = list(islice(data, images))
         if not self.items:
             raise SourceError("no image to try the network on: the data is empty")
         self.reference = [self._simulator.run(item.tensor) for item in self.items]

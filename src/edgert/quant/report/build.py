@@ -49,6 +49,9 @@ def make_report(
     skipped: Sequence[str] = (),
     audit: Any = None,
     command: str | None = None,
+    search_metric: str | None = "sqnr",
+    budget: float | None = None,
+    preparation: Mapping[str, int] | None = None,
 ) -> Report:
     """Gather what a quantization has made. What is not given is not in the report.
 
@@ -68,6 +71,9 @@ def make_report(
         skipped: Images that could not be read.
         audit: What `audit` found.
         command: The command line.
+        search_metric: Of the search's steps: "sqnr", or the name of another.
+        budget: Of the search.
+        preparation: `tuned`, `measured`, `equalized`, `corrected` of `Calibration`.
     """
     return Report(
         model=_file(model),
@@ -80,9 +86,11 @@ def make_report(
         mode=rows[0].mode if rows else None,
         metric=metric if rows else None,
         search=_steps(plan),
+        search_metric=search_metric if plan is not None and plan.steps else None,
+        budget=budget if plan is not None and plan.steps else None,
         histograms=_histograms(plan, stats, scales, others),
         speed=speed,
-        calibration=_calibration(stats, scales, warnings, skipped),
+        calibration=_calibration(stats, scales, warnings, skipped, preparation or {}),
         audit=tuple(
             AuditRow(row.name, row.op, row.planned, row.built, row.matches, row.note)
             for row in audit or ()
@@ -175,7 +183,11 @@ def _histograms(
 
 
 def _calibration(
-    stats: Any, scales: Scales | None, warnings: Sequence[str], skipped: Sequence[str]
+    stats: Any,
+    scales: Scales | None,
+    warnings: Sequence[str],
+    skipped: Sequence[str],
+    preparation: Mapping[str, int],
 ) -> Calibration | None:
     if stats is None:
         return None
@@ -188,4 +200,5 @@ def _calibration(
         method="" if scales is None else scales.method,
         warnings=tuple(warnings),
         skipped=tuple(skipped),
+        **preparation,
     )

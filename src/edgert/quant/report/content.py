@@ -210,6 +210,10 @@ class Calibration:
         method: How thresholds were found.
         warnings: What is wrong with the set.
         skipped: Images that could not be read.
+        tuned: Images that method and layers were chosen on; None: not known.
+        measured: Images that the result was measured on, those that could not be read included.
+        equalized: Tensors whose channels were brought to like ranges.
+        corrected: Layers whose biases make up for the mean error of their rounded weights.
     """
 
     images: int
@@ -220,6 +224,10 @@ class Calibration:
     method: str = ""
     warnings: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    tuned: int | None = None
+    measured: int | None = None
+    equalized: int = 0
+    corrected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +255,10 @@ class Report:
         outputs: SQNR of each output part against the float model, dB.
         layers: Every layer, the one that costs most first.
         mode: Of their scores: "one-in" or "one-out".
-        metric: Of their scores and of the search.
+        metric: Of their scores.
         search: The states on the way to the layers kept.
+        search_metric: Of the search's scores.
+        budget: What the search may lose in it, or noise power over signal power of "sqnr".
         histograms: Of the tensors, the one that suffers most first.
         speed: On the runtime at hand.
         calibration: The images.
@@ -267,6 +277,8 @@ class Report:
     mode: str | None = None
     metric: str | None = None
     search: tuple[SearchStep, ...] = ()
+    search_metric: str | None = None
+    budget: float | None = None
     histograms: tuple[Histogram, ...] = ()
     speed: Speed | None = None
     calibration: Calibration | None = None
@@ -278,6 +290,13 @@ class Report:
     def kept(self) -> tuple[LayerRow, ...]:
         """Layers that could be quantized and stay in float."""
         return tuple(row for row in self.layers if row.kept)
+
+    @property
+    def within_budget(self) -> bool | None:
+        """Whether the search has met its budget; None where there was no search."""
+        if self.budget is None or not self.search:
+            return None
+        return self.search[-1].drop <= self.budget
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-ready values."""

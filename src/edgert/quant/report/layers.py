@@ -85,7 +85,7 @@ def searched(report: Report) -> Markup:
     """The search's way, step by step."""
     columns = (
         Column("layers kept", "number"),
-        Column("metric", "number"),
+        Column(_metric_title(report), "number"),
         Column("drop", "number"),
         Column("output SQNR, dB", "number"),
         Column("what changed"),
@@ -100,7 +100,7 @@ def searched(report: Report) -> Markup:
         rows.append(
             [
                 str(len(step.kept)),
-                score_text(step.score, report.metric),
+                score_text(step.score, report.search_metric),
                 number(step.drop),
                 decibels(step.sqnr),
                 tag("span", ", ".join(changes), class_="code") if changes else None,
@@ -112,9 +112,26 @@ def searched(report: Report) -> Markup:
         "Search",
         charts.steps(points, "dB", "Output SQNR by the number of layers kept"),
         table(columns, rows),
-        note="Output SQNR by the number of layers kept in float, each state measured. The last "
-        "one is what was written.",
+        note="Output SQNR by the number of layers kept in float, each state measured on the images "
+        f"for tuning. The last one is what was written. {_budget_text(report)}",
     )
+
+
+def _metric_title(report: Report) -> str:
+    by_noise = report.search_metric in (None, "sqnr")
+    return "SQNR, dB" if by_noise else str(report.search_metric)
+
+
+def _budget_text(report: Report) -> str:
+    if report.within_budget is None:
+        return ""
+    what = (
+        "noise power over signal power of the outputs"
+        if report.search_metric in (None, "sqnr")
+        else f"{report.search_metric} lost"
+    )
+    met = "met" if report.within_budget else "not met"
+    return f"Budget: {number(report.budget)} {what}; {met}."
 
 
 def layer_table(report: Report) -> Markup:

@@ -186,6 +186,10 @@ def _calibration(report: Report) -> Markup:
             [
                 ("images", f"{found.images:,}"),
                 ("network inputs", f"{found.items:,}"),
+                ("images for tuning", _count(found.tuned)),
+                ("images for measuring", _count(found.measured)),
+                ("equalized", f"{found.equalized} tensors" if found.equalized else None),
+                ("biases corrected", f"{found.corrected} layers" if found.corrected else None),
                 ("thresholds", found.method or None),
                 ("preprocessing", found.preprocessing or None),
                 ("data digest", tag("code", found.data_digest)),
@@ -199,6 +203,10 @@ def _calibration(report: Report) -> Markup:
         summary = f"Images that could not be read: {len(found.skipped)}"
         parts.append(details(summary, _items(found.skipped)))
     return section("calibration", "Calibration", *parts)
+
+
+def _count(number: int | None) -> str | None:
+    return None if number is None else f"{number:,}"
 
 
 def _made(report: Report) -> Markup:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgert.quant.report.content import LayerRow, Report
-from edgert.quant.report.figures import bytes_text, decibels, ratio
+from edgert.quant.report.figures import bytes_text, decibels, number, ratio
 from edgert.quant.report.layers import score_text
 
 if TYPE_CHECKING:
@@ -75,8 +75,18 @@ def summary(report: Report) -> RenderableType:
     if report.layers:
         quantized = sum(row.action == "int8" for row in report.layers)
         add("layers", f"{quantized} of {len(report.layers)} in INT8")
-    for number, row in enumerate(report.kept):
-        add("" if number else "kept in float", f"{row.layer}: {row.reason}")
+    for place, row in enumerate(report.kept):
+        add("" if place else "kept in float", f"{row.layer}: {row.reason}")
+    if report.within_budget is False:
+        step = report.search[-1]
+        add(
+            "budget",
+            f"not met: {number(step.drop)} on the images for tuning, {report.budget} asked",
+        )
+    if report.calibration and report.calibration.measured is not None:
+        found = report.calibration
+        parts = f"{found.images} for calibration, {found.tuned} tuning, {found.measured} measuring"
+        add("images", parts)
     for figure in report.accuracy:
         if figure.after is not None:
             before = "" if figure.before is None else f"{figure.before:.4f} → "
