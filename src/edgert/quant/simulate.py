@@ -35,8 +35,8 @@ class Simulator:
     """One session that answers for every choice of layers and scales.
 
     Each layer is an ONNX `If` with the float layer in one branch and the quantized one in the
-    other; which branch runs and with which scales are inputs. So one layer in INT8 costs 1.06x plain
-    inference; with a `Where` at each input it was 2.0x (YOLOv8n, 2 threads).
+    other; which branch runs and with which scales are inputs. So one layer in INT8 costs 1.06x
+    plain inference; with a `Where` at each input it was 2.0x (YOLOv8n, 2 threads).
 
     Args:
         model: The float model.
