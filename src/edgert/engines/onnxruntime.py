@@ -267,7 +267,14 @@ def _open(
     import onnxruntime as ort
 
     try:
-        return ort.InferenceSession(content, options, providers=list(providers))
+        return ort.InferenceSession(
+            content,
+            options,
+            providers=list(providers),
+            # It rounds float weights and biases between pairs to INT8 on its own account, and makes
+            # infinities of networks with FP16 scales (seen in 1.32).
+            disabled_optimizers=["WeightBiasQuantization"],
+        )
     except Exception as error:  # ONNX Runtime's own exceptions have no common public base
         raise ModelError(f"{path}: not a model that ONNX Runtime can load: {error}") from error
 
