@@ -174,7 +174,7 @@ def test_inner_tensors_of_the_file_are_those_of_the_simulator(
     for tensor, value in zip(inner, file.run({"images": found.feed}), strict=True):
         difference = np.square(value - simulated[tensor]).sum() / np.square(value).sum()
         # Sums in another order flip a rounding here and there. A pair more or less is 8e-5 and up.
-        assert difference < 1e-5, tensor
+        assert difference < 3e-5, tensor
 
 
 def test_a_simulator_answers_for_any_scales(case) -> None:
