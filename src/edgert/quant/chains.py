@@ -13,7 +13,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from edgert.quant.graph import Graph
+import numpy as np
+
+from edgert.quant.graph import Graph, attribute
 from edgert.quant.placement import Layer, root
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ def _never_negative(graph: Graph, node: NodeProto | None) -> bool:
     if node is None:
         return False
     if node.op_type == "Clip":
-        low = graph.constant(node.input[1]) if len(node.input) > 1 else None
-        return low is not None and bool(low.min() >= 0)
+        # The limits are attributes before opset 11.
+        low = graph.constant(node.input[1]) if len(node.input) > 1 else attribute(node, "min")
+        return low is not None and bool(np.min(low) >= 0)
     return node.op_type in ("Relu", "Sigmoid", "Softmax")

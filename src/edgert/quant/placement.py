@@ -28,7 +28,10 @@ _PASSES = (
     *("DepthToSpace", "Dropout", "Expand", "Flatten", "Identity", "MaxPool", "Reshape", "Slice"),
     *("SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze"),
 )
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger")
+_QUANTIZED = (
+    *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv"),
+    *("QLinearMatMul", "ConvInteger", "MatMulInteger"),
+)
 # Below this a kernel is padded to more channels than it has (NVIDIA Model Optimizer's limit).
 _MIN_CHANNELS = 16
 
