@@ -15,7 +15,7 @@ warnings.filterwarnings("ignore", message=r".*images", category=UserWarning)
 # "auto" chooses among more; the profiles differ in placement, not in how methods compare.
 METHODS = {
     "portable": ("minmax", "entropy", "percentile 99.99", "mse", "auto"),
-    "onnxruntime": ("percentile 99.99", "auto"),
+    "onnxruntime": ("percentile 99.99",),
 }
 
 
@@ -39,6 +39,7 @@ class Ours:
         self.plan = quant.Plan.default(self._model, profile)
         self._rounding = quant.Rounding.fit(self._model, self._data, self.plan)
         self._trial = None
+        self._ranking = None
 
     def files(self):
         """(method, settings, path, layers kept by choice) of each file."""
@@ -51,6 +52,7 @@ class Ours:
             unsigned=self.plan.unsigned,
             bounds=self.plan.bounds,
         )
+        self._ranked_by = solved["percentile 99.99"]
         solved["auto"] = quant.choose(solved, lambda s: self.trial.measure("sqnr", s)[0])
         for method in METHODS[self.profile]:
             scales = solved[method]
@@ -90,7 +92,9 @@ class Ours:
         if remembered.exists():
             kept = json.loads(remembered.read_text(encoding="utf-8"))
             return replace(self.plan, kept=MappingProxyType(kept))
-        rows = quant.sensitivity(self._model, scales, None, trial=self.trial)
+        if self._ranking is None:  # one ranking for all methods: the search measures each anyway
+            self._ranking = quant.sensitivity(self._model, self._ranked_by, None, trial=self.trial)
+        rows = self._ranking
         found = quant.search(self._model, scales, None, rows, trial=self.trial)
         remembered.write_text(json.dumps(dict(found.kept)), encoding="utf-8")
         return found

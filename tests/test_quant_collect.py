@@ -355,7 +355,8 @@ def test_crops_of_a_half_done_image_are_counted_once(
 KILLED = """
 import os, signal, sys, warnings
 warnings.simplefilter("ignore")
-import edgert.quant.collect as module
+import edgert.quant
+module = sys.modules["edgert.quant.collect"]
 module._SAVE_EVERY_S = 0.0
 count = 0
 def on_item(item):

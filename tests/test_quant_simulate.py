@@ -172,8 +172,9 @@ def test_inner_tensors_of_the_file_are_those_of_the_simulator(
     wanted = [f"{t}_dequantized" if t in paired else t for t in inner]
     file = OnnxRuntimeGraph(tmp_path / "int8.onnx", outputs=wanted, optimize="none", threads=1)
     for tensor, value in zip(inner, file.run({"images": found.feed}), strict=True):
-        difference = np.abs(value - simulated[tensor])
-        assert (difference > 1e-4 * np.abs(value).max()).mean() < 1e-3, tensor
+        difference = np.square(value - simulated[tensor]).sum() / np.square(value).sum()
+        # Sums in another order flip a rounding here and there. A pair more or less is 8e-5 and up.
+        assert difference < 3e-5, tensor
 
 
 def test_a_simulator_answers_for_any_scales(case) -> None:

@@ -245,12 +245,6 @@ def operator_times(
     return dict(sorted(total.items(), key=lambda item: -item[1]))
 
 
-# ONNX Runtime has no INT8 kernels for FP16 neighbours, but gives such a layer an INT32 bias all the
-# same, with the product of two FP16 scales as its scale: under 6e-8 that is 0, and so is the bias.
-# Seen with 1.32 on a pose network, whose heatmaps came out empty; as written they are right.
-_HALF_SCALES = "int8+fp16"
-
-
 def _options(threads: int | None) -> Any:
     import onnxruntime as ort
 
@@ -273,12 +267,14 @@ def _open(
     import onnxruntime as ort
 
     try:
-        session = ort.InferenceSession(content, options, providers=list(providers))
-        notes = session.get_modelmeta().custom_metadata_map
-        if notes.get("edgert.precision") == _HALF_SCALES:
-            options.add_session_config_entry("session.disable_quant_qdq", "1")
-            session = ort.InferenceSession(content, options, providers=list(providers))
-        return session
+        return ort.InferenceSession(
+            content,
+            options,
+            providers=list(providers),
+            # It rounds float weights and biases between pairs to INT8 on its own account, and makes
+            # infinities of networks with FP16 scales (seen in 1.32).
+            disabled_optimizers=["WeightBiasQuantization"],
+        )
     except Exception as error:  # ONNX Runtime's own exceptions have no common public base
         raise ModelError(f"{path}: not a model that ONNX Runtime can load: {error}") from error
 

@@ -13,8 +13,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from edgert.quant.graph import Graph
-from edgert.quant.placement import Layer, root
+import numpy as np
+
+from edgert.quant.graph import Graph, attribute
+from edgert.quant.placement import Layer, passes, root
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -33,17 +35,22 @@ def chain(
         The layers; the tensors that are never negative; the bounds that follow from operators.
     """
     bounds: dict[str, float] = {}
+    nodes = {node.name: node for node in graph.nodes}
+    quantized = {layer.name for layer in layers if not layer.reason}
+    outputs = {
+        name: tuple(
+            tensor
+            for tensor in _outputs(graph, nodes[name], quantized, bounds)
+            if _can_be_paired(graph, tensor)
+        )
+        for name in quantized
+    }
     chained = []
     for layer in layers:
-        if layer.reason:
-            chained.append(layer)
-            continue
-        node = next(n for n in graph.nodes if n.name == layer.name)
-        outputs = _outputs(graph, node, bounds)
-        # The pair would reach a subgraph's reader in no other way than by a new name inside it.
-        outputs = tuple(t for t in outputs if all(use.index >= 0 for use in graph.uses(t)))
-        own = tuple(pair for pair in layer.pairs if pair.node == layer.name)
-        chained.append(replace(layer, pairs=own, outputs=outputs))
+        if not layer.reason:
+            own = tuple(pair for pair in layer.pairs if pair.node == layer.name)
+            layer = replace(layer, pairs=own, outputs=outputs[layer.name])
+        chained.append(layer)
     wanted = {
         tensor
         for layer in chained
@@ -55,17 +62,38 @@ def chain(
     return tuple(chained), unsigned, MappingProxyType(bounds)
 
 
-def _outputs(graph: Graph, node: NodeProto, bounds: dict[str, float]) -> tuple[str, ...]:
+def _can_be_paired(graph: Graph, tensor: str) -> bool:
+    """A subgraph's reader would get the pair in no other way than by a new name inside it."""
+    return tensor not in graph.outputs and all(use.index >= 0 for use in graph.uses(tensor))
+
+
+def _outputs(
+    graph: Graph, node: NodeProto, quantized: set[str], bounds: dict[str, float]
+) -> tuple[str, ...]:
+    """The tensors after a layer that are in INT8 for all who read them."""
     output = node.output[0]
     uses = graph.uses(output)
     if len(uses) == 1 and uses[0].node.op_type in _ABSORBED and uses[0].index == 0:
         return (uses[0].node.output[0],)
     silu = _silu(graph, output)
-    if silu is None:
+    if silu is None or not _reaches(graph, silu[1], quantized):
         return (output,)
     gate, product = silu
     bounds[gate] = 1.0
     return (output, gate, product)
+
+
+def _reaches(graph: Graph, tensor: str, quantized: set[str]) -> bool:
+    """Whether a layer in INT8 reads the tensor, or what it holds; heads are to get it in float."""
+    return any(
+        use.node.name in quantized
+        or (_hands_on(use.node) and any(_reaches(graph, t, quantized) for t in use.node.output))
+        for use in graph.uses(tensor)
+    )
+
+
+def _hands_on(node: NodeProto) -> bool:
+    return passes(node) or node.op_type in ("Add", "Concat")
 
 
 def _silu(graph: Graph, tensor: str) -> tuple[str, str] | None:
@@ -85,6 +113,7 @@ def _never_negative(graph: Graph, node: NodeProto | None) -> bool:
     if node is None:
         return False
     if node.op_type == "Clip":
-        low = graph.constant(node.input[1]) if len(node.input) > 1 else None
-        return low is not None and bool(low.min() >= 0)
+        # The limits are attributes before opset 11.
+        low = graph.constant(node.input[1]) if len(node.input) > 1 else attribute(node, "min")
+        return low is not None and bool(np.min(low) >= 0)
     return node.op_type in ("Relu", "Sigmoid", "Softmax")

@@ -18,7 +18,7 @@ from edgert.quant.graph import Graph, attribute, captured
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-__all__ = ["Layer", "Pair", "place", "root", "roots"]
+__all__ = ["Layer", "Pair", "passes", "place", "root", "roots"]
 
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # They carry weights or multiply activations, but have no explicit INT8 form in TensorRT's parser.
@@ -28,7 +28,10 @@ _PASSES = (
     *("DepthToSpace", "Dropout", "Expand", "Flatten", "Identity", "MaxPool", "Reshape", "Slice"),
     *("SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze"),
 )
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger")
+_QUANTIZED = (
+    *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv"),
+    *("QLinearMatMul", "ConvInteger", "MatMulInteger"),
+)
 # Below this a kernel is padded to more channels than it has (NVIDIA Model Optimizer's limit).
 _MIN_CHANNELS = 16
 
@@ -209,7 +212,7 @@ def _heads(graph: Graph, candidates: set[str]) -> set[str]:
 def root(graph: Graph, tensor: str) -> str:
     """The tensor whose values this one holds: back through reshapes, splits and poolings."""
     node = graph.producer(tensor)
-    while node is not None and _passes(node):
+    while node is not None and passes(node):
         tensor = node.input[0]
         node = graph.producer(tensor)
     return tensor
@@ -228,7 +231,8 @@ def roots(graph: Graph, tensor: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _passes(node: NodeProto) -> bool:
+def passes(node: NodeProto) -> bool:
+    """Whether a node's outputs hold values of its first input and no others."""
     if node.op_type in ("Resize", "Upsample"):
         return bool(attribute(node, "mode", b"nearest") == b"nearest")
     return node.op_type in _PASSES
