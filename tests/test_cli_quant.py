@@ -7,75 +7,49 @@ import json
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-from PIL import Image
 
 from edgert.cli import main
+from edgert.cli.work import Work
 
-SIZE, CHANNELS, CLASSES = 64, 16, 4
+import flow_models as small
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     """A detector of four convolutions: three that can be quantized, and the head."""
-    rng = np.random.default_rng(11)
-    nodes, constants = [], []
+    return small.detector(tmp_path_factory.mktemp("network") / "small.onnx")
 
-    def constant(name, values):
-        constants.append(numpy_helper.from_array(values, name))
-        return name
 
-    def convolution(name, source, channels_in, channels_out, stride, kernel):
-        shape = (channels_out, channels_in, kernel, kernel)
-        spread = np.sqrt(2 / (channels_in * kernel**2))
-        weights = constant(f"{name}.w", rng.normal(0, spread, shape).astype(np.float32))
-        bias = constant(f"{name}.b", rng.normal(0, 0.1, channels_out).astype(np.float32))
-        pads = [kernel // 2] * 4
-        inputs = [source, weights, bias]
-        nodes.append(
-            helper.make_node(
-                "Conv", inputs, [f"{name}.out"], name=name, strides=[stride] * 2, pads=pads
-            )
-        )
-        return f"{name}.out"
+@pytest.fixture(scope="module")
+def chained(tmp_path_factory):
+    """The same with Relu, so that its channels can be equalized."""
+    return small.detector(tmp_path_factory.mktemp("chained") / "chained.onnx", relu=True)
 
-    tensor = "images"
-    for number, (inputs, stride) in enumerate([(3, 4), (CHANNELS, 2), (CHANNELS, 1)]):
-        tensor = convolution(f"conv{number}", tensor, inputs, CHANNELS, stride, 3)
-        gate, out = f"gate{number}", f"act{number}"
-        nodes.append(helper.make_node("Sigmoid", [tensor], [gate], name=gate))
-        nodes.append(helper.make_node("Mul", [tensor, gate], [out], name=out))
-        tensor = out
-    head = convolution("head", tensor, CHANNELS, 4 + CLASSES, 1, 1)
-    cells = (SIZE // 8) ** 2
-    shape = constant("shape", np.array([-1, 4 + CLASSES, cells], np.int64))
-    nodes.append(helper.make_node("Reshape", [head, shape], ["flat"], name="flat"))
-    ends = [
-        constant(n, np.array([v], np.int64)) for n, v in (("0", 0), ("4", 4), ("9", 99), ("1", 1))
-    ]
-    nodes.append(helper.make_node("Slice", ["flat", ends[0], ends[1], ends[3]], ["near"], name="b"))
-    nodes.append(helper.make_node("Slice", ["flat", ends[1], ends[2], ends[3]], ["raw"], name="s"))
-    scale = constant("scale", np.float32(30))
-    nodes.append(helper.make_node("Mul", ["near", scale], ["boxes"], name="scaled"))
-    nodes.append(helper.make_node("Sigmoid", ["raw"], ["scores"], name="sigmoid"))
-    nodes.append(helper.make_node("Concat", ["boxes", "scores"], ["output0"], name="c", axis=1))
-    feed = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, SIZE, SIZE])
-    out = helper.make_tensor_value_info("output0", TensorProto.FLOAT, ["n", 4 + CLASSES, cells])
-    graph = helper.make_graph(nodes, "small", [feed], [out], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = tmp_path_factory.mktemp("network") / "small.onnx"
-    onnx.save(model, str(path))
-    return path
+
+@pytest.fixture(scope="module")
+def pose(tmp_path_factory):
+    return small.pose(tmp_path_factory.mktemp("pose") / "pose.onnx")
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    rng = np.random.default_rng(12)
-    folder = tmp_path_factory.mktemp("images")
-    for number in range(10):
-        pixels = rng.integers(0, 255, (48, 64, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
-    return folder
+    return small.pictures(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture
+def progress(monkeypatch):
+    """What is done, as the bars show it: [(part, done), ...]."""
+    told = []
+    monkeypatch.setattr(Work, "update", lambda self, part, done, total: told.append((part, done)))
+    return told
+
+
+def quantize(model, images, out, *more):
+    """The report of `edgert quantize`, which has to succeed."""
+    report = out.with_suffix(".report.json")
+    arguments = ["quantize", model, "--data", images, "-o", out, "--json-report", report, "--quiet"]
+    assert main([str(each) for each in (*arguments, *more)]) == 0
+    return json.loads(report.read_text())
 
 
 def test_everything_is_written_and_measured(network, images, tmp_path, capfd):
@@ -84,7 +58,7 @@ def test_everything_is_written_and_measured(network, images, tmp_path, capfd):
     more = ["--profile", "onnxruntime", "--report", str(page), "--json-report", "-"]
     assert main([*arguments, *more, "--max-drop", "0", "--max-keep", "0.3"]) == 0
     captured = capfd.readouterr()
-    assert "edgert: warning: 8 images, under 500" in captured.err
+    assert "edgert: warning: 6 images, under 500" in captured.err
     report = json.loads(captured.out)
     assert report == json.loads(page.with_suffix(".json").read_text())
     by_name = {row["layer"]: row for row in report["layers"]}
@@ -95,10 +69,11 @@ def test_everything_is_written_and_measured(network, images, tmp_path, capfd):
     kept = [name for name, row in by_name.items() if row["action"] == "float" and row["rank"]]
     assert len(kept) == 1
     assert "rank" in by_name[kept[0]]["reason"]
-    assert report["calibration"]["images"] == 8
+    assert report["calibration"]["images"] == 6
     assert min(report["outputs"].values()) > 15
     assert report["accuracy"][0]["against"] == "float model"
-    # Of ten images two are held out, and what INT8 does to noise in pictures is seen.
+    # Of ten images two are for tuning, two for measuring; what INT8 does to noise is seen.
+    assert (report["calibration"]["tuned"], report["calibration"]["measured"]) == (2, 2)
     assert report["accuracy"][0]["images"] == 2
     assert 0.5 < report["accuracy"][0]["after"] < 1
     assert report["speed"]["after_ms"] > 0
@@ -199,3 +174,112 @@ def test_help_has_an_example(command, capsys):
         main([command, "--help"])
     assert stop.value.code == 0
     assert f"edgert {command}" in capsys.readouterr().out.split("example:")[1]
+
+
+def test_with_annotations_the_budget_is_ap(network, images, tmp_path, capfd):
+    pytest.importorskip("pycocotools", reason="pip install 'edgert[eval]'")
+    annotations = small.annotate_boxes(tmp_path / "b.json", network, images)
+    more = ["--annotations", annotations, "--profile", "portable", "--max-keep", "0.8"]
+    report = quantize(network, images, tmp_path / "o.onnx", *more, "--max-drop", "0")
+    assert report["search_metric"] == "box AP"
+    assert (report["metric"], report["budget"]) == ("sqnr", 0)
+    first, last = report["search"][0], report["search"][-1]
+    assert 0 <= last["drop"] < first["drop"] < 1
+    # Scores are of AP, and the float network's is where score and drop add up to.
+    assert first["score"] + first["drop"] == pytest.approx(last["score"] + last["drop"])
+    by_name = {row["name"]: row for row in report["accuracy"]}
+    assert by_name["box AP"]["against"] == "annotations"
+    assert by_name["box AP"]["images"] == 2
+    assert 0.5 < by_name["box AP"]["before"] <= 1
+    assert by_name["detections in agreement (F1)"]["before"] is None
+    # A budget of a whole AP is met with nothing kept.
+    loose = quantize(network, images, tmp_path / "o.onnx", *more, "--max-drop", "1")
+    assert len(loose["search"]) == 1
+    strange = small.pictures(tmp_path / "more", 11)
+    arguments = ["quantize", network, "--data", strange, "-o", tmp_path / "o.onnx", *more]
+    capfd.readouterr()
+    assert main([str(each) for each in arguments]) == 1
+    assert "10.png is not among the 10 images of" in capfd.readouterr().err
+
+
+def test_a_pose_network_from_annotations(pose, images, tmp_path):
+    pytest.importorskip("pycocotools", reason="pip install 'edgert[eval]'")
+    people = small.annotate_people(tmp_path / "p.json", pose, images, missed=1.0)
+    out, page = tmp_path / "o.onnx", tmp_path / "o.html"
+    more = ["--annotations", people, "--profile", "tensorrt", "--report", page]
+    report = quantize(pose, images, out, *more)
+    assert report["search_metric"] == "keypoint AP"
+    found = report["calibration"]
+    assert (found["images"], found["items"], found["tuned"], found["measured"]) == (6, 12, 2, 2)
+    assert found["preprocessing"].startswith("crops")
+    assert (found["equalized"], found["corrected"]) == (3, 3)
+    by_name = {row["name"]: row for row in report["accuracy"]}
+    assert {"keypoint AP", "joints within 5% of the box"} < set(by_name)
+    assert abs(by_name["keypoint AP"]["after"] - by_name["keypoint AP"]["before"]) < 0.2
+    assert min(report["outputs"].values()) > 20
+    text = page.read_text()
+    assert "keypoint AP" in text
+    assert "images for tuning" in text
+    rows = tmp_path / "r.json"
+    arguments = ["sensitivity", pose, "--data", images, "--annotations", people]
+    assert main([str(a) for a in (*arguments, "--quiet", "--json-report", rows)]) == 0
+    ranking = json.loads(rows.read_text())
+    assert ranking["metric"] == "keypoint AP"
+    # All people of both images for tuning, in one round.
+    assert {row["images"] for row in ranking["layers"]} == {4}
+    assert all(row["loss"] <= 1 for row in ranking["layers"])
+
+
+def test_a_pose_network_from_a_detector(pose, model, images, tmp_path):
+    report = quantize(pose, images, tmp_path / "o.onnx", "--detector", model("detector", classes=1))
+    assert "people: as Pipeline" in report["calibration"]["preprocessing"]
+    assert [row["name"] for row in report["accuracy"]] == ["joints within 5% of the box"]
+
+
+def test_equalization_and_bias_correction_can_be_switched_off(chained, images, tmp_path):
+    more = ["--keep", "none", "--profile", "portable"]
+    off = ["--no-equalize", "--no-bias-correction"]
+    noise = {}
+    options = {"both": [], "equalized": off[1:], "corrected": off[:1], "none": off}
+    for name, switched_off in options.items():
+        report = quantize(chained, images, tmp_path / f"{name}.onnx", *more, *switched_off)
+        found = report["calibration"]
+        expected = 3 * (name in ("both", "equalized")), 3 * (name in ("both", "corrected"))
+        assert (found["equalized"], found["corrected"]) == expected
+        # The report speaks of the user's model.
+        assert report["model"]["path"] == str(chained)
+        noise[name] = np.mean(list(report["outputs"].values()))
+    assert len({*noise.values()}) == 4
+    assert noise["both"] > noise["none"]
+
+
+def test_an_equalized_model_lies_beside_the_cache_and_fits_again(chained, images, tmp_path):
+    cache = tmp_path / "c.npz"
+    more = ["--keep", "none", "--profile", "portable", "--cache", cache]
+    quantize(chained, images, tmp_path / "o.onnx", *more)
+    (beside,) = tmp_path.glob("c.npz.*.equalized.onnx")
+    first = cache.read_bytes(), beside.read_bytes(), (tmp_path / "o.onnx").read_bytes()
+    # What was computed anew is the same to the last bit, so the cache would fit without the file.
+    beside.unlink()
+    quantize(chained, images, tmp_path / "o.onnx", *more)
+    assert (cache.read_bytes(), beside.read_bytes(), (tmp_path / "o.onnx").read_bytes()) == first
+    quantize(chained, images, tmp_path / "p.onnx", *more[:4])
+    assert (tmp_path / "p.onnx").read_bytes() == first[2]
+
+
+def test_audit_from_end_to_end(network, images, tmp_path, capfd):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="pip install 'edgert[audit]'")
+    report = quantize(network, images, tmp_path / "o.onnx", "--profile", "tensorrt", "--audit")
+    assert {row["layer"]: row["planned"] for row in report["audit"]}.keys() == {
+        "conv0", "conv1", "conv2", "head",
+    }  # fmt: skip
+    assert all(row["matches"] for row in report["audit"])
+    assert "8.6" in report["audit_target"]
+
+
+def test_faint_layers_keep_their_biases_in_fp16(tmp_path, images):
+    pose = small.pose(tmp_path / "faint.onnx", faint=True)
+    people = small.annotate_people(tmp_path / "p.json", pose, images)
+    more = ["--annotations", people, "--profile", "tensorrt", "--keep", "none", "--no-equalize"]
+    report = quantize(pose, images, tmp_path / "o.onnx", *more)
+    assert min(report["outputs"].values()) > 50

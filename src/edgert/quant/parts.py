@@ -27,17 +27,19 @@ class Parts:
         tune: What method and layers are chosen on.
         measure: What the result is measured on.
         notes: Why parts have images in common, where they have.
+        dropped: Parts that could not be used.
     """
 
     calibrate: CalibrationData
     tune: CalibrationData
     measure: CalibrationData
     notes: tuple[str, ...] = ()
+    dropped: tuple[CalibrationData, ...] = ()
 
     @property
     def skipped(self) -> list[str]:
         """What was broken in any of them, each named once."""
-        every = (self.calibrate, self.tune, self.measure)
+        every = (self.calibrate, self.tune, self.measure, *self.dropped)
         return list(dict.fromkeys(name for part in every for name in part.skipped))
 
 
@@ -63,14 +65,17 @@ def split(data: CalibrationData, by_accuracy: bool) -> Parts:
     tune, measure = held_out.split(tuned / (tuned + measured), _SEED)
     if 0 in (len(calibrate.pictures), len(tune.pictures), len(measure.pictures)):
         return Parts(data, data, data, (_too_few(f"{count} images, most of them equal"),))
-    notes = []
-    if (why := _unusable(tune)) is not None:
-        notes.append(f"{why}; method and layers are chosen on the images of calibration")
-        tune = calibrate
-    if (why := _unusable(measure)) is not None:
-        notes.append(f"{why}; what is measured is measured on the images of calibration")
-        measure = calibrate
-    return Parts(calibrate, tune, measure, tuple(notes))
+    notes: list[str] = []
+    dropped: list[CalibrationData] = []
+    parts: list[CalibrationData] = []
+    for part, what in ((tune, "method and layers are chosen"), (measure, "the result is measured")):
+        why = _unusable(part)
+        if why is not None:
+            notes.append(f"{why}; {what} on the images of calibration")
+            dropped.append(part)
+        parts.append(part if why is None else calibrate)
+    tune, measure = parts
+    return Parts(calibrate, tune, measure, tuple(notes), tuple(dropped))
 
 
 def whole_images(data: CalibrationData, most: int) -> list[Item]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ def search(
     max_keep: float = 0.05,
     *,
     metric: str | Metric = "sqnr",
+    min_sqnr: float | None = None,
     plan: Plan | None = None,
     width: int = 4,
     images: int | None = None,
@@ -57,6 +59,8 @@ def search(
         max_keep: Share of the model's layers that may be kept beyond those that the placement
             rules leave in float.
         metric: "sqnr", or a callable (see `metrics.Metric`).
+        min_sqnr: Signal to noise of the outputs in dB that is wanted besides: AP on few images is
+            within the budget by chance.
         plan: Where to start; None: `Plan.default(model)`.
         width: Layers that each step tries.
         images: At most so many images; None: all.
@@ -85,7 +89,12 @@ def search(
     limit = int(max_keep * len(trial.plan.layers))
     ranked = [row.layer for row in sorted(rows, key=lambda row: row.rank)]
     steps = [states(())]
-    while steps[-1].drop > max_drop and len(steps[-1].kept) < limit:
+    wanted = -math.inf if min_sqnr is None else min_sqnr
+
+    def met(step: Step) -> bool:
+        return step.drop <= max_drop and step.sqnr >= wanted
+
+    while not met(steps[-1]) and len(steps[-1].kept) < limit:
         kept = steps[-1].kept
         waiting = [name for name in ranked if name not in kept and name not in trial.plan.kept]
         if not waiting:
@@ -94,9 +103,9 @@ def search(
         if on_step is not None:
             on_step(steps[-1].kept[-1], len(steps[-1].kept), limit)
     best = steps[-1]
-    if best.drop > max_drop:
-        best = min(steps, key=lambda step: (step.drop, len(step.kept)))
-    best = _without_the_needless(states, best, max_drop)
+    if not met(best):
+        best = min(steps, key=lambda s: (max(s.drop, max_drop), -s.sqnr, len(s.kept)))
+    best = _without_the_needless(states, best, met)
     if best is not steps[-1]:
         steps.append(best)
     return replace(_explained(trial.plan, rows, steps), steps=tuple(steps))
@@ -122,12 +131,12 @@ class _States:
         return self._known[key]
 
 
-def _without_the_needless(states: _States, best: Step, max_drop: float) -> Step:
-    if best.drop > max_drop:
+def _without_the_needless(states: _States, best: Step, met: Callable[[Step], bool]) -> Step:
+    if not met(best):
         return best
     for name in best.kept[:-1]:
         fewer = states(tuple(other for other in best.kept if other != name))
-        if fewer.drop <= max_drop:
+        if met(fewer):
             best = fewer
     return best
 

@@ -211,7 +211,7 @@ class Calibration:
         warnings: What is wrong with the set.
         skipped: Images that could not be read.
         tuned: Images that method and layers were chosen on; None: not known.
-        measured: Images that the result was measured on, those that could not be read included.
+        measured: Images that the result was measured on; likewise.
         equalized: Tensors whose channels were brought to like ranges.
         corrected: Layers whose biases make up for the mean error of their rounded weights.
     """
