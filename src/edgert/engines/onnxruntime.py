@@ -271,8 +271,9 @@ def _open(
             content,
             options,
             providers=list(providers),
-            # It rounds float weights and biases between pairs to INT8 on its own account, and makes
-            # infinities of networks with FP16 scales (seen in 1.32).
+            # It rounds float weights and biases beside pairs to integers on its own account. With
+            # FP16 scales the bias's scale, a product of two, ends as 0 under 6e-8, and the bias
+            # with it: a pose network's heatmaps came out empty (seen with 1.32).
             disabled_optimizers=["WeightBiasQuantization"],
         )
     except Exception as error:  # ONNX Runtime's own exceptions have no common public base
