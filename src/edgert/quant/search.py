@@ -59,8 +59,8 @@ def search(
         max_keep: Share of the model's layers that may be kept beyond those that the placement
             rules leave in float.
         metric: "sqnr", or a callable (see `metrics.Metric`).
-        min_sqnr: Signal to noise of the outputs in dB that is wanted besides: AP on few images is
-            within the budget by chance.
+        min_sqnr: Signal to noise of the outputs in dB that is wanted besides, and first: AP on few
+            images is within the budget by chance.
         plan: Where to start; None: `Plan.default(model)`.
         width: Layers that each step tries.
         images: At most so many images; None: all.
@@ -104,7 +104,7 @@ def search(
             on_step(steps[-1].kept[-1], len(steps[-1].kept), limit)
     best = steps[-1]
     if not met(best):
-        best = min(steps, key=lambda s: (max(s.drop, max_drop), -s.sqnr, len(s.kept)))
+        best = min(steps, key=lambda s: (-min(s.sqnr, wanted), s.drop, len(s.kept)))
     best = _without_the_needless(states, best, met)
     if best is not steps[-1]:
         steps.append(best)
