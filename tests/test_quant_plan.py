@@ -12,9 +12,9 @@ from onnx import ModelProto, helper, numpy_helper
 
 import quant_models
 from edgert.errors import ModelError
-from edgert.quant.graph import Graph
-from edgert.quant.plan import PROFILES, Plan, group_scale
-from edgert.quant.scales import Scales
+from edgert.quant.model.graph import Graph
+from edgert.quant.rewrite.plan import PROFILES, Plan, group_scale
+from edgert.quant.thresholds.scales import Scales
 
 import audit_models
 
@@ -125,7 +125,7 @@ def test_a_head_is_seen_through_a_subgraph() -> None:
     model = quant_models.subgraph()
     del model.graph.node[-3:]
     model.graph.output[0].name = "chosen"
-    with pytest.raises(ModelError, match="/stem: head.*/middle: head"):
+    with pytest.raises(ModelError, match=r"/stem: head.*/middle: head"):
         plan_of(model)
 
 
