@@ -10,8 +10,8 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
-from edgert.quant.plan import Plan
-from edgert.quant.scales import Scales
+from edgert.quant.rewrite.plan import Plan
+from edgert.quant.thresholds.scales import Scales
 
 SIZE = 16
 SAME = [1, 1, 1, 1]

@@ -15,10 +15,10 @@ from edgert.evaluation import CropPose, coco
 from edgert.quant import CocoBoxes, CocoKeypoints, Fidelity, candidates, collect
 from edgert.quant import search as search_layers
 from edgert.quant import sensitivity as rank_layers
-from edgert.quant.data import CalibrationData
-from edgert.quant.plan import Plan
-from edgert.quant.task import make_task
-from edgert.quant.trial import Trial
+from edgert.quant.images.data import CalibrationData
+from edgert.quant.rewrite.plan import Plan
+from edgert.quant.trials.task import make_task
+from edgert.quant.trials.trial import Trial
 
 import flow_models as small
 
