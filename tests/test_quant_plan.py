@@ -125,7 +125,7 @@ def test_a_head_is_seen_through_a_subgraph() -> None:
     model = quant_models.subgraph()
     del model.graph.node[-3:]
     model.graph.output[0].name = "chosen"
-    with pytest.raises(ModelError, match="/stem: head.*/middle: head"):
+    with pytest.raises(ModelError, match=r"/stem: head.*/middle: head"):
         plan_of(model)
 
 
