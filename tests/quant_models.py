@@ -10,6 +10,7 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.quant.images.data import Item
 from edgert.quant.rewrite.plan import Plan
 from edgert.quant.thresholds.scales import Scales
 
@@ -356,6 +357,25 @@ def coarse_bias(opset: int = 17) -> ModelProto:
     return net.model()
 
 
+def sensitive(opset: int = 17) -> ModelProto:
+    """Two layers that INT8 hurts, `/worst` more than `/bad`, between others that it does not.
+
+    One channel of what they read is far larger than the rest, and their weights make up for it.
+    """
+    net = Net(opset)
+    x = net.relu(net.conv("images", 3, 16, to="stem"), to="a")
+    x = net.relu(net.conv(x, 16, 16, to="calm1"), to="b")
+    for name, factor in (("worst", 400.0), ("bad", 60.0)):
+        factors = np.r_[factor, np.ones(15)]
+        weight = net.random.standard_normal((16, 16, 3, 3)) / 9
+        weight /= factors.reshape(1, 16, 1, 1)
+        x = net.add("Mul", x, net.constant(factors.reshape(1, 16, 1, 1)), to=f"{name}_input")
+        x = net.relu(net.conv(x, 16, 16, to=name, weight=net.constant(weight)), to=f"{name}_act")
+    x = net.relu(net.conv(x, 16, 16, to="calm2"), to="e")
+    net.head(x, 16)
+    return net.model()
+
+
 OPSETS = (8, 11, 13, 17, 21)
 MODELS: dict[str, Callable[[], ModelProto]] = {
     **{f"plain-{opset}": (lambda opset=opset: plain(opset)) for opset in OPSETS},
@@ -397,6 +417,14 @@ def scales_of(path: Path, plan: Plan, *images: np.ndarray) -> Scales:
         for name in plan.tensors:
             found[name] = max(found.get(name, 0.0), float(np.abs(values[name]).max(initial=0)))
     return Scales(found, dict.fromkeys(found, "minmax"), "minmax")
+
+
+def items(count: int = 4, seed: int = 10) -> list[Item]:
+    """Random images as the network's inputs."""
+    return [
+        Item(image(seed + i), np.eye(2, 3), f"image {i}", f"{i:064x}", (SIZE, SIZE), None)
+        for i in range(count)
+    ]
 
 
 def saved(model: ModelProto, path: Path, **options) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from edgert.quant.images.picture import Picture
 from edgert.quant.images.pictures import Pictures
 from edgert.quant.trials.reading import understand
 
-__all__ = ["CalibrationData", "Item"]
+__all__ = ["CalibrationData", "Item", "items_of"]
 
 Box = NDArray[np.float32]
 _Place = tuple[str, "Box | None"]
@@ -215,6 +215,23 @@ class CalibrationData:
         if self._people is None:
             return "; ".join(["letterbox", *parts])
         return "; ".join([f"crops, padding {self._padding}", *parts, self._people.description])
+
+
+def items_of(model: str | Path, data: Any) -> Iterable[Item]:
+    """The inputs that some data holds for a model.
+
+    Args:
+        model: Path of the model.
+        data: A `CalibrationData`, a list of items of one, or what that takes as its source.
+
+    Raises:
+        ModelError, SourceError: See `CalibrationData`.
+    """
+    if isinstance(data, CalibrationData):
+        return data
+    if isinstance(data, list) and all(isinstance(item, Item) for item in data):
+        return data
+    return CalibrationData(model, data)
 
 
 def _people(

@@ -64,7 +64,7 @@ def equalize(
 
     Args:
         model: The float model.
-        data: Images of the calibration; what `collect` takes.
+        data: Images of the calibration; what `Trial` takes.
         path: The .onnx file for the result.
         images: Inputs of the network to measure ranges on, the first ones of `data`.
         threads: Threads within an operator; None: all cores.
@@ -76,16 +76,19 @@ def equalize(
         ModelError: The model cannot be read or run, or the file not be written.
         SourceError: There are no images.
     """
-    from edgert.quant.images.data import CalibrationData
+    from edgert.quant.images.data import items_of
     from edgert.quant.model.files import save
 
     graph = Graph.load(model)
     found = chains(graph)
     if not found:
         return 0
-    if not isinstance(data, CalibrationData):
-        data = CalibrationData(graph.path, data)
-    save(equalized(graph, _maxima(graph, found, islice(data, images), threads)), path)
+    save(
+        equalized(
+            graph, _maxima(graph, found, islice(items_of(graph.path, data), images), threads)
+        ),
+        path,
+    )
     return len(found)
 
 

@@ -23,6 +23,8 @@ from edgert.quant.thresholds.weights import dequantize, quantize_weight
 if TYPE_CHECKING:
     from onnx import NodeProto
 
+    from edgert.quant.images.data import Item
+
 __all__ = ["Rounding"]
 
 Method = Literal["minmax", "mse"]
@@ -72,7 +74,7 @@ class Rounding:
 
         Args:
             model: The float model.
-            data: Images of the calibration; what `collect` takes.
+            data: Images of the calibration; what `Trial` takes.
             plan: Its candidates are corrected, as far as they are Conv; None: `Plan.default`.
             method: See `quantize_weight`.
             images: Inputs of the network to take the means over, the first ones of `data`.
@@ -82,15 +84,14 @@ class Rounding:
             ModelError: The model cannot be read or run.
             SourceError: There are no images.
         """
-        from edgert.quant.images.data import CalibrationData
+        from edgert.quant.images.data import items_of
 
         graph = model if isinstance(model, Graph) else Graph.load(model)
         plan = Plan.default(graph) if plan is None else plan
-        if not isinstance(data, CalibrationData):
-            data = CalibrationData(graph.path, data)
+        items = items_of(graph.path, data)
         layers = [layer for layer in plan.candidates if layer.op == "Conv"]
         nodes = {node.name: node for node in graph.nodes}
-        means = _means(graph, {nodes[la.name].input[0] for la in layers}, data, images, threads)
+        means = _means(graph, {nodes[la.name].input[0] for la in layers}, items, images, threads)
         rounding = cls(method)
         shifts = {
             la.name: _shift(graph, rounding, la, nodes[la.name], means[nodes[la.name].input[0]])
@@ -125,7 +126,7 @@ def _constant(graph: Graph, name: str) -> NDArray[np.float32]:
 
 
 def _means(
-    graph: Graph, tensors: set[str], data: Iterable[Any], images: int, threads: int | None
+    graph: Graph, tensors: set[str], items: Iterable[Item], images: int, threads: int | None
 ) -> dict[str, NDArray[np.float64]]:
     """The mean of each channel over images, in the order of the images."""
     inner = sorted(tensors - set(graph.inputs))
@@ -133,7 +134,7 @@ def _means(
     network = OnnxRuntimeGraph(content, outputs=inner, threads=threads) if inner else None
     sums: dict[str, NDArray[np.float64]] = {}
     count = 0
-    for item in islice(data, images):
+    for item in islice(items, images):
         feeds = {graph.inputs[0]: item.tensor}
         values = dict(zip(inner, network.run(feeds), strict=True)) if network else {}
         for name in tensors:

@@ -51,17 +51,12 @@ class Trial:
         weights: Method | Rounding = "minmax",
         threads: int | None = None,
     ) -> None:
-        from edgert.quant.images.data import CalibrationData, Item
+        from edgert.quant.images.data import items_of
 
         graph = model if isinstance(model, Graph) else Graph.load(model)
         self.plan = Plan.default(graph) if plan is None else plan
         self._simulator = Simulator(graph, self.plan, weights=weights, threads=threads)
-        if isinstance(data, list) and all(isinstance(item, Item) for item in data):
-            self.items: list[Item] = data[:images]
-        else:
-            if not isinstance(data, CalibrationData):
-                data = CalibrationData(graph.path, data)
-            self.items = list(islice(data, images))
+        self.items: list[Item] = list(islice(items_of(graph.path, data), images))
         if not self.items:
             raise SourceError("no image to try the network on: the data is empty")
         self.reference = [self._simulator.run(item.tensor) for item in self.items]
