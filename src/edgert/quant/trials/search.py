@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["search"]
 
+_LEAST_GAIN_DB = 0.25
+
 
 def search(
     model: str | Path,
@@ -105,6 +107,8 @@ def search(
     best = steps[-1]
     if not met(best):
         best = min(steps, key=lambda s: (-min(s.sqnr, wanted), s.drop, len(s.kept)))
+        # A layer in float costs time: what it hardly changes is not worth one.
+        best = next(s for s in steps if s.sqnr >= best.sqnr - _LEAST_GAIN_DB)
     best = _without_the_needless(states, best, met)
     if best is not steps[-1]:
         steps.append(best)
