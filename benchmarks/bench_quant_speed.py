@@ -2,6 +2,7 @@
 
     python benchmarks/bench_quant_speed.py MODEL.onnx INT8.onnx [MORE.onnx ...] --threads 1 2
 
+The rows are named after the files.
 Every file takes turns with the float model in one process. Times by operator are from a profile of
 its own, so that profiling is not in the ratio.
 """
@@ -95,7 +96,7 @@ def main():
             other = session(path, threads)
             speeds.append(
                 interleaved(
-                    f"{_name(path)}, {threads} threads",
+                    f"{path.stem}, {threads} thread{'s' * (threads > 1)}",
                     lambda model=other, feed=feed: model.run(None, feed),
                     lambda model=plain, feed=feed: model.run(None, feed),
                     seconds=args.seconds,
@@ -103,7 +104,7 @@ def main():
             )
     for path in (args.model, *args.quantized):
         rows, slowest = grouped(operators(path, feed, args.threads[-1]))
-        profiles.append({"file": _name(path), "groups": rows, "slowest others": slowest})
+        profiles.append({"file": path.stem, "groups": rows, "slowest others": slowest})
     if args.json_report != "-":
         print("| file | INT8, ms | FP32, ms | faster by (quartiles) |\n|---|---:|---:|---:|")
         for row in speeds:
@@ -121,10 +122,6 @@ def main():
             print(f"| {row['file']} | {cells} | {row['slowest others']} |")
         print(f"\n{describe(environment())}.")
     write_report(args.json_report, {"speeds": [vars(s) for s in speeds], "profiles": profiles})
-
-
-def _name(path):
-    return f"{path.parent.name}/{path.name}"
 
 
 if __name__ == "__main__":
