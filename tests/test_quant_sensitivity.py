@@ -118,6 +118,18 @@ def test_a_metric_of_the_caller(bench: Bench, mode) -> None:
         assert row.sqnr != row.score
 
 
+def test_a_metric_of_the_caller_sees_as_many_images_as_asked_for(bench: Bench) -> None:
+    seen: list[int] = []
+
+    def counting(items, outputs) -> float:
+        seen.append(len(items))
+        return error(items, outputs)
+
+    bench.sensitivity(metric=counting, screen=1, refine=3, top=2)
+    # The float network once a round, and each layer.
+    assert seen == [1] * 6 + [3] * 3
+
+
 def test_the_worst_are_measured_again_on_more_images(bench: Bench) -> None:
     steps: list[tuple[str, int, int]] = []
     rows = bench.sensitivity(screen=1, refine=3, top=2, on_step=lambda *s: steps.append(s))
@@ -265,7 +277,7 @@ def test_the_caller_s_figure_decides_when_it_is_enough(bench: Bench) -> None:
 def test_a_plan_that_keeps_layers_is_where_it_starts(bench: Bench) -> None:
     plan = bench.plan.keep("/worst", "asked for")
     trial = Trial(bench.path, bench.items, plan, threads=1)
-    found = bench.search(bench.drop(("/worst", "/bad")) * 1.01, trial=trial)
+    found = bench.search(bench.drop(("/worst", "/bad")) * 1.01, trial=trial, width=1)
     assert set(found.kept) == {"/worst", "/bad"}
     assert found.kept["/worst"] == "asked for"
     assert found.steps[-1].kept == ("/bad",)

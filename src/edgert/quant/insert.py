@@ -82,7 +82,8 @@ class _Inserter:
         if tensor not in self._pairs:
             scale = self._constant(f"{tensor}_scale", np.float32(self._step(tensor)))
             zero = self._constant(f"{tensor}_zero_point", self._zero(tensor))
-            levels, rounded = f"{tensor}_int8", f"{tensor}_dequantized"
+            unique = self._graph.unique
+            levels, rounded = unique(f"{tensor}_int8"), unique(f"{tensor}_dequantized")
             for op, source, result in (
                 ("QuantizeLinear", tensor, levels),
                 ("DequantizeLinear", levels, rounded),
@@ -164,12 +165,13 @@ class _Inserter:
             self._constant(f"{name}_scale", steps),
             self._constant(f"{name}_zero_point", np.zeros(steps.shape, levels.dtype)),
         ]
-        result = f"{name}_dequantized"
+        result = self._graph.unique(f"{name}_dequantized")
         self._nodes.append(
             helper.make_node("DequantizeLinear", inputs, [result], name=f"{result}_node", axis=axis)
         )
         return result
 
     def _constant(self, name: str, value: Array | np.generic) -> str:
+        name = self._graph.unique(name)
         self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
