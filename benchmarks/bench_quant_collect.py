@@ -38,7 +38,7 @@ def plain(model, data, threads):
 
 
 def collect(model, data, threads):
-    from edgert.quant.collect import collect
+    from edgert.quant.statistics.collect import collect
 
     return len(collect(model, data, threads=threads).items)
 
@@ -46,7 +46,7 @@ def collect(model, data, threads):
 def child(args):
     """One side, measured; prints a line of JSON."""
     from edgert import set_num_threads
-    from edgert.quant.data import CalibrationData
+    from edgert.quant.images.data import CalibrationData
 
     warnings.simplefilter("ignore")
     set_num_threads(args.threads)

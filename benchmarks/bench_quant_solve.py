@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from edgert.quant.solve import candidates, solve
-from edgert.quant.weights import quantize_weight
+from edgert.quant.thresholds.solve import candidates, solve
+from edgert.quant.thresholds.weights import quantize_weight
 
 from timing import add_report_option, describe, environment, interleaved, write_report
 

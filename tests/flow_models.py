@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from edgert.coco_names import COCO_NAMES
-from edgert.quant.data import CalibrationData
-from edgert.quant.reading import make_reader, understand
+from edgert.quant.images.data import CalibrationData
+from edgert.quant.trials.reading import make_reader, understand
 
 SIZE, CHANNELS, CLASSES, JOINTS = 64, 16, 4, 17
 POSE_SIZE = (64, 48)

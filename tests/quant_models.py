@@ -10,9 +10,9 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
-from edgert.quant.data import Item
-from edgert.quant.plan import Plan
-from edgert.quant.scales import Scales
+from edgert.quant.images.data import Item
+from edgert.quant.rewrite.plan import Plan
+from edgert.quant.thresholds.scales import Scales
 
 SIZE = 16
 SAME = [1, 1, 1, 1]

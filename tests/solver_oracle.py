@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from edgert.quant.solve import solve
+from edgert.quant.thresholds.solve import solve
 
 EDGES = (np.arange(0x7F80, dtype=np.uint32) << 16).view(np.float32).astype(np.float64)
 

@@ -72,7 +72,7 @@ def test_only_bindings_know_python() -> None:
     ]
     assert users, "nobody includes pybind11: has the house moved?"
     assert {path.parent for path in users} == {CPP / "bindings"}
-    assert relative(files(PYTHON, ".pyx")) == {"src/edgert/quant/_solvers.pyx"}
+    assert relative(files(PYTHON, ".pyx")) == {"src/edgert/quant/thresholds/_solvers.pyx"}
 
 
 def test_the_pipeline_asks_no_device_what_it_is() -> None:
@@ -130,7 +130,7 @@ def test_every_public_name_is_there() -> None:
         edgert.Pipelin  # noqa: B018
 
 
-@pytest.mark.parametrize("home", ["_core", "quant._solvers"])
+@pytest.mark.parametrize("home", ["_core", "quant.thresholds._solvers"])
 def test_stub_of_a_native_module_names_what_is_there(home: str) -> None:
     import ast
     import importlib

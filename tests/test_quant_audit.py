@@ -18,12 +18,12 @@ import edgert
 from edgert.cli import main
 from edgert.engines import tensorrt
 from edgert.errors import ModelError, UnavailableError
-from edgert.quant.audit import audit
-from edgert.quant.half import to_half
-from edgert.quant.kernels import Kernel, Value, kernel_of, precision, read_table
-from edgert.quant.plan import Plan
-from edgert.quant.scales import Scales
-from edgert.quant.write import write
+from edgert.quant.builds.audit import audit
+from edgert.quant.builds.kernels import Kernel, Value, kernel_of, precision, read_table
+from edgert.quant.model.half import to_half
+from edgert.quant.rewrite.plan import Plan
+from edgert.quant.rewrite.write import write
+from edgert.quant.thresholds.scales import Scales
 
 from audit_models import every_layer, network, quantized
 from reference.media import assets
@@ -356,7 +356,7 @@ def test_backends_do_not_take_the_builder_for_a_runtime():
 PROBE = """
 import sys
 from edgert.errors import ModelError
-from edgert.quant.audit import audit
+from edgert.quant.builds.audit import audit
 try:
     audit(sys.argv[1])
 except ModelError:
@@ -378,7 +378,7 @@ def test_nothing_is_printed(tmp_path, zero):
 
 @needs_builder
 def test_weights_beside_the_model(tmp_path):
-    from edgert.quant.files import save
+    from edgert.quant.model.files import save
 
     save(to_half(quantized(convolutions())), tmp_path / "model.onnx", largest=0)
     assert (tmp_path / "model.onnx.data").exists()

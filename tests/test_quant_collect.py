@@ -19,11 +19,11 @@ from hypothesis.extra import numpy as hnp
 from edgert import _core, num_threads, set_num_threads
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import CalibrationError, CalibrationWarning, DamagedInputWarning, ModelError
-from edgert.quant.collect import collect as collect_planned
-from edgert.quant.data import CalibrationData
-from edgert.quant.plan import Plan
-from edgert.quant.stats import CalibrationStats
-from edgert.quant.tensorrt_cache import read_tensorrt_cache, write_tensorrt_cache
+from edgert.quant.images.data import CalibrationData
+from edgert.quant.rewrite.plan import Plan
+from edgert.quant.statistics.collect import collect as collect_planned
+from edgert.quant.statistics.stats import CalibrationStats
+from edgert.quant.statistics.tensorrt_cache import read_tensorrt_cache, write_tensorrt_cache
 
 pytestmark = pytest.mark.filterwarnings("ignore::edgert.errors.CalibrationWarning")
 
@@ -182,7 +182,7 @@ def test_order_batch_and_threads_change_nothing_in_real_networks(asset, name, mo
         data = CalibrationData(path, order, annotations=people)
         results.append(collect_planned(path, data, **options))
     # Too little memory for two at a time: one network on several threads.
-    monkeypatch.setattr("edgert.quant.crew._TENSORS_BYTES", 0)
+    monkeypatch.setattr("edgert.quant.statistics.crew._TENSORS_BYTES", 0)
     data = CalibrationData(path, files, annotations=people)
     results.append(collect_planned(path, data, threads=2))
     assert tuple(results[0].tensors) == Plan.default(path).tensors
@@ -269,7 +269,7 @@ def test_a_finished_cache_is_all_that_is_needed(model, folder, tmp_path, monkeyp
     def never(*arguments: object) -> None:
         raise AssertionError("an image was decoded")
 
-    monkeypatch.setattr("edgert.quant.picture.read_image", never)
+    monkeypatch.setattr("edgert.quant.images.picture.read_image", never)
     assert collect(path, folder, cache=cache) == stats
     assert cache.read_bytes() == content
 
@@ -285,7 +285,7 @@ def test_people_of_finished_images_are_not_looked_for_again(
     def never(*arguments: object) -> None:
         raise AssertionError("the detector ran")
 
-    monkeypatch.setattr("edgert.quant.people.Detected.look", never)
+    monkeypatch.setattr("edgert.quant.images.people.Detected.look", never)
     assert collect(path, data, cache=cache) == stats
 
 
@@ -356,7 +356,7 @@ KILLED = """
 import os, signal, sys, warnings
 warnings.simplefilter("ignore")
 import edgert.quant
-module = sys.modules["edgert.quant.collect"]
+module = sys.modules["edgert.quant.statistics.collect"]
 module._SAVE_EVERY_S = 0.0
 count = 0
 def on_item(item):

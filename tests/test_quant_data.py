@@ -16,9 +16,9 @@ from edgert import ops
 from edgert.errors import DamagedInputWarning, ModelError, SourceError
 from edgert.io.picture import read_image
 from edgert.models import DetectorModel, PoseModel
-from edgert.quant.check import Survey
-from edgert.quant.data import CalibrationData
-from edgert.quant.picture import Picture
+from edgert.quant.images.check import Survey
+from edgert.quant.images.data import CalibrationData
+from edgert.quant.images.picture import Picture
 
 from media_files import cut, make_video
 

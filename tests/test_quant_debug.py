@@ -16,10 +16,10 @@ from onnx import helper, numpy_helper
 
 from edgert.cli import main
 from edgert.errors import ModelError
-from edgert.quant.agreement import agreement
-from edgert.quant.debug import debug
-from edgert.quant.parting import SharedLayer, common_layers, drops, measure
+from edgert.quant.debugging.debug import debug
+from edgert.quant.debugging.parting import SharedLayer, common_layers, drops, measure
 from edgert.quant.report.debug_page import debug_page
+from edgert.quant.trials.agreement import agreement
 from edgert.result import Result
 
 

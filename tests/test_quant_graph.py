@@ -12,7 +12,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 import quant_models
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import ModelError
-from edgert.quant.graph import Graph, attribute
+from edgert.quant.model.graph import Graph, attribute
 
 CASES = sorted(quant_models.MODELS)
 

@@ -14,10 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgert.errors import ModelError
-from edgert.quant.files import save
-from edgert.quant.graph import Graph
-from edgert.quant.half import SMALLEST_SCALE, to_half
-from edgert.quant.opset import raise_opset
+from edgert.quant.model.files import save
+from edgert.quant.model.graph import Graph
+from edgert.quant.model.half import SMALLEST_SCALE, to_half
+from edgert.quant.model.opset import raise_opset
 
 from audit_models import every_layer, network, quantized
 from reference.media import assets

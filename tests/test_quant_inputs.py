@@ -195,7 +195,7 @@ def test_few_images_are_used_for_everything_and_that_is_said(quantize, network, 
 @pytest.mark.parametrize("count", [4, 5, 10, 23])
 def test_the_parts_are_disjoint_and_complete(count, network, tmp_path):
     from edgert.quant import CalibrationData
-    from edgert.quant.parts import split
+    from edgert.quant.images.parts import split
 
     folder = small.pictures(tmp_path / "all", count)
     data = CalibrationData(network, folder)
@@ -211,7 +211,7 @@ def test_the_parts_are_disjoint_and_complete(count, network, tmp_path):
 
 def test_a_held_out_image_that_is_broken_is_made_up_for(quantize, network, tmp_path):
     from edgert.quant import CalibrationData
-    from edgert.quant.parts import split
+    from edgert.quant.images.parts import split
 
     folder = small.pictures(tmp_path / "all", 5)
     made = split(CalibrationData(network, folder), by_accuracy=False)

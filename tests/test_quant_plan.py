@@ -12,9 +12,9 @@ from onnx import ModelProto, helper, numpy_helper
 
 import quant_models
 from edgert.errors import ModelError
-from edgert.quant.graph import Graph
-from edgert.quant.plan import PROFILES, Plan, group_scale
-from edgert.quant.scales import Scales
+from edgert.quant.model.graph import Graph
+from edgert.quant.rewrite.plan import PROFILES, Plan, group_scale
+from edgert.quant.thresholds.scales import Scales
 
 import audit_models
 

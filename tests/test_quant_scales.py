@@ -9,8 +9,8 @@ import re
 import numpy as np
 import pytest
 
-from edgert.quant.scales import Scales
-from edgert.quant.solve import candidates, choose, solve
+from edgert.quant.thresholds.scales import Scales
+from edgert.quant.thresholds.solve import candidates, choose, solve
 
 import solver_oracle as oracle
 from solver_oracle import draw, threshold

@@ -14,12 +14,12 @@ import pytest
 import quant_models
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import SourceError
-from edgert.quant.metrics import EXACT_DB, SignalToNoise, parts
-from edgert.quant.plan import Plan
-from edgert.quant.search import search
-from edgert.quant.sensitivity import Row, rows_to_json, sensitivity
-from edgert.quant.trial import Trial
-from edgert.quant.write import write
+from edgert.quant.rewrite.plan import Plan
+from edgert.quant.rewrite.write import write
+from edgert.quant.trials.metrics import EXACT_DB, SignalToNoise, parts
+from edgert.quant.trials.search import search
+from edgert.quant.trials.sensitivity import Row, rows_to_json, sensitivity
+from edgert.quant.trials.trial import Trial
 
 NAMES = ("/stem", "/calm1", "/worst", "/bad", "/calm2")
 

@@ -17,11 +17,11 @@ from onnx import ModelProto
 import quant_models
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import ModelError
-from edgert.quant.graph import Graph
-from edgert.quant.plan import PROFILES, Plan
-from edgert.quant.scales import Scales
-from edgert.quant.simulate import Simulator
-from edgert.quant.write import write
+from edgert.quant.model.graph import Graph
+from edgert.quant.rewrite.plan import PROFILES, Plan
+from edgert.quant.rewrite.write import write
+from edgert.quant.thresholds.scales import Scales
+from edgert.quant.trials.simulate import Simulator
 
 FLOAT_PROFILES = ("portable", "onnxruntime")
 KEPT = ("chained", "c2f-17", "residual", "sppf", "subgraph", "depthwise", "dense", "shared")

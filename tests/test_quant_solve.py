@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgert.errors import DamagedInputWarning
-from edgert.quant._solvers import Distribution
-from edgert.quant.solve import candidates, solve
+from edgert.quant.thresholds._solvers import Distribution
+from edgert.quant.thresholds.solve import candidates, solve
 
 import solver_oracle as oracle
 from solver_oracle import draw, threshold

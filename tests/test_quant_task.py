@@ -15,10 +15,10 @@ from edgert.evaluation import CropPose, coco
 from edgert.quant import CocoBoxes, CocoKeypoints, Fidelity, candidates, collect
 from edgert.quant import search as search_layers
 from edgert.quant import sensitivity as rank_layers
-from edgert.quant.data import CalibrationData
-from edgert.quant.plan import Plan
-from edgert.quant.task import make_task
-from edgert.quant.trial import Trial
+from edgert.quant.images.data import CalibrationData
+from edgert.quant.rewrite.plan import Plan
+from edgert.quant.trials.task import make_task
+from edgert.quant.trials.trial import Trial
 
 import flow_models as small
 
@@ -172,6 +172,35 @@ def test_sensitivity_and_search_take_them(figure, detector, images, boxes_json):
     assert found.steps[-1].drop == reference - found.steps[-1].score
     assert found.steps[-1].drop <= found.steps[0].drop
     assert found.steps[0].drop > 0
+
+
+@pytest.mark.parametrize("luck", [1, -1], ids=["better by chance", "worse by chance"])
+def test_a_figure_that_says_nothing_is_not_trusted_alone(luck, detector, images):
+    plan = Plan.default(detector, "portable")
+    stats = collect(detector, images, tensors=plan.tensors)
+    scales = candidates(stats, groups={*plan.groups.values()})["minmax"]
+    trial = Trial(detector, images, plan)
+    rows = rank_layers(detector, scales, images, trial=trial)
+    calls = iter(range(1000))
+
+    def figure(items, outputs):
+        return -luck * 0.01 * next(calls)  # first of the float network, then step by step
+
+    def search(max_drop, min_sqnr):
+        return search_layers(
+            detector, scales, images, rows, max_drop, 0.5,
+            metric=figure, min_sqnr=min_sqnr, trial=trial,
+        )  # fmt: skip
+
+    assert len(search(1.0, None).kept) == 0
+    noise = [step.sqnr for step in search(1.0, 149.0).steps]
+    assert len(noise) == 3
+    assert noise == sorted(noise)
+    # Never reached: the least noise is the best, whatever the figure says.
+    assert len(search(1.0, 149.0).kept) == 2
+    assert len(search(0.0, 149.0).kept) == 2
+    # Reached on the way.
+    assert len(search(1.0, (noise[0] + noise[1]) / 2).kept) == 1
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*under 500:edgert.errors.CalibrationWarning")

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edgert.quant._solvers import search_weight_thresholds
-from edgert.quant.weights import dequantize, quantize_weight
+from edgert.quant.thresholds._solvers import search_weight_thresholds
+from edgert.quant.thresholds.weights import dequantize, quantize_weight
 
 QUICK = settings(max_examples=40, derandomize=True, deadline=None, database=None)
 SHAPES = [((16, 3, 3, 3), 0), ((8, 16, 4, 4), 1), ((10, 20), 0), ((10, 20), 1), ((2, 5, 7), -1)]

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgert.quant.audit import Audit
+    from edgert.quant.builds.audit import Audit
 
 __all__ = ["add_parser", "run"]
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """Run `edgert audit`; 0 when every layer is built as planned, else 1."""
     shapes = dict(_shape(text, args) for text in args.shape)
     from edgert.io.sinks.base import OutputFile
-    from edgert.quant.audit import audit
+    from edgert.quant.builds.audit import audit
 
     with ExitStack() as stack:
         output = None

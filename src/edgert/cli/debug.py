@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from edgert.io.sinks.base import OutputFile
-    from edgert.quant.comparison import Comparison
+    from edgert.quant.debugging.comparison import Comparison
 
 __all__ = ["add_parser", "run"]
 
@@ -59,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run `edgert debug`; 0 when the source is done. Failures are exceptions of `edgert`."""
-    from edgert.quant.debug import debug
+    from edgert.quant.debugging.debug import debug
     from edgert.quant.report.debug_page import debug_page
 
     if args.output == "-" == args.json_report:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgert.cli.work import Work
 
 if TYPE_CHECKING:
-    from edgert.quant.data import CalibrationData
+    from edgert.quant.images.data import CalibrationData
 
 __all__ = ["add_data_options", "add_parser", "open_data", "run"]
 

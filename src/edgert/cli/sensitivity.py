@@ -97,7 +97,7 @@ def _measure(args: argparse.Namespace, work: Work) -> Report:
     from edgert.quant.groundwork import Settings, groundwork
     from edgert.quant.quantize import pick_profile
     from edgert.quant.report import make_report
-    from edgert.quant.sensitivity import sensitivity
+    from edgert.quant.trials.sensitivity import sensitivity
 
     settings = Settings(
         method=args.method,

@@ -8,32 +8,32 @@ quant.write("yolov8s.onnx", scales, plan, "yolov8s.int8.onnx")
 """
 
 # ruff: noqa: E402
-from edgert.quant.graph import require_onnx
+from edgert.quant.model.graph import require_onnx
 
 require_onnx()
 
 # At once and not at first use, as `edgert` does it: most modules here are named after their
 # function, and a module that is imported later would take the function's place.
-from edgert.quant.audit import Audit, audit
-from edgert.quant.collect import collect
-from edgert.quant.data import CalibrationData, Item
-from edgert.quant.debug import debug
-from edgert.quant.equalize import equalize
-from edgert.quant.fidelity import Fidelity
-from edgert.quant.metrics import Metric, SignalToNoise
-from edgert.quant.plan import PROFILES, Plan
+from edgert.quant.builds.audit import Audit, audit
+from edgert.quant.debugging.debug import debug
+from edgert.quant.images.data import CalibrationData, Item
 from edgert.quant.quantize import quantize
 from edgert.quant.report import Report, make_report
-from edgert.quant.rounding import Rounding
-from edgert.quant.scales import Scales
-from edgert.quant.search import search
-from edgert.quant.sensitivity import Row, sensitivity
-from edgert.quant.solve import candidates, choose, solve
-from edgert.quant.stats import CalibrationStats, TensorStats
-from edgert.quant.task import CocoBoxes, CocoKeypoints
-from edgert.quant.tensorrt_cache import read_tensorrt_cache, write_tensorrt_cache
-from edgert.quant.trial import Trial
-from edgert.quant.write import write, write_half
+from edgert.quant.rewrite.equalize import equalize
+from edgert.quant.rewrite.plan import PROFILES, Plan
+from edgert.quant.rewrite.rounding import Rounding
+from edgert.quant.rewrite.write import write, write_half
+from edgert.quant.statistics.collect import collect
+from edgert.quant.statistics.stats import CalibrationStats, TensorStats
+from edgert.quant.statistics.tensorrt_cache import read_tensorrt_cache, write_tensorrt_cache
+from edgert.quant.thresholds.scales import Scales
+from edgert.quant.thresholds.solve import candidates, choose, solve
+from edgert.quant.trials.fidelity import Fidelity
+from edgert.quant.trials.metrics import Metric, SignalToNoise
+from edgert.quant.trials.search import search
+from edgert.quant.trials.sensitivity import Row, sensitivity
+from edgert.quant.trials.task import CocoBoxes, CocoKeypoints
+from edgert.quant.trials.trial import Trial
 
 __all__ = [
     "PROFILES",

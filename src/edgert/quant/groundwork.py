@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from edgert.errors import CalibrationWarning
-from edgert.quant.collect import collect
-from edgert.quant.data import CalibrationData
-from edgert.quant.equalize import chains, equalize
-from edgert.quant.graph import Graph
-from edgert.quant.parts import Parts, split, whole_images
-from edgert.quant.plan import Plan
-from edgert.quant.rounding import Rounding
-from edgert.quant.scales import Scales
-from edgert.quant.solve import candidates, choose, solve
-from edgert.quant.stats import CalibrationStats
-from edgert.quant.task import Task, make_task
-from edgert.quant.trial import Trial
+from edgert.quant.images.data import CalibrationData
+from edgert.quant.images.parts import Parts, split, whole_images
+from edgert.quant.model.graph import Graph
+from edgert.quant.rewrite.equalize import chains, equalize
+from edgert.quant.rewrite.plan import Plan
+from edgert.quant.rewrite.rounding import Rounding
+from edgert.quant.statistics.collect import collect
+from edgert.quant.statistics.stats import CalibrationStats
+from edgert.quant.thresholds.scales import Scales
+from edgert.quant.thresholds.solve import candidates, choose, solve
+from edgert.quant.trials.task import Task, make_task
+from edgert.quant.trials.trial import Trial
 
 __all__ = ["Groundwork", "OnProgress", "Settings", "groundwork"]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
-from edgert.quant.data import Item
-from edgert.quant.fidelity import Fidelity
-from edgert.quant.metrics import SignalToNoise
+from edgert.quant.images.data import Item
 from edgert.quant.report import accuracy_rows
 from edgert.quant.report.content import Accuracy
-from edgert.quant.task import Task
+from edgert.quant.trials.fidelity import Fidelity
+from edgert.quant.trials.metrics import SignalToNoise
+from edgert.quant.trials.task import Task
 from edgert.result import Result
 
 __all__ = ["outcome"]

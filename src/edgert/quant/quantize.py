@@ -12,17 +12,17 @@ from typing import Any, Literal
 from edgert.availability import backends
 from edgert.engine import Engine
 from edgert.models import PoseModel
-from edgert.quant.data import CalibrationData
 from edgert.quant.groundwork import Groundwork, OnProgress, Settings, groundwork
+from edgert.quant.images.data import CalibrationData
 from edgert.quant.outcome import outcome
-from edgert.quant.plan import PROFILES, Plan
-from edgert.quant.reading import understand
 from edgert.quant.report import Report, make_report
-from edgert.quant.search import search
-from edgert.quant.sensitivity import Row, sensitivity
+from edgert.quant.rewrite.plan import PROFILES, Plan
+from edgert.quant.rewrite.write import write, write_half
 from edgert.quant.speed import measure_speed
-from edgert.quant.task import make_task
-from edgert.quant.write import write, write_half
+from edgert.quant.trials.reading import understand
+from edgert.quant.trials.search import search
+from edgert.quant.trials.sensitivity import Row, sensitivity
+from edgert.quant.trials.task import make_task
 
 __all__ = ["open_data", "pick_profile", "quantize"]
 
@@ -231,7 +231,7 @@ def _preparation(base: Groundwork, measured: int) -> dict[str, int]:
 
 
 def _audit(path: str | Path, tell: OnProgress) -> Any:
-    from edgert.quant.audit import audit
+    from edgert.quant.builds.audit import audit
 
     tell("audit", 0, 1)
     found = audit(path)

@@ -25,9 +25,9 @@ from edgert.quant.report.machine import versions
 
 if TYPE_CHECKING:
     from edgert.evaluation import Report as Evaluation
-    from edgert.quant.plan import Plan
-    from edgert.quant.scales import Scales
-    from edgert.quant.sensitivity import Row
+    from edgert.quant.rewrite.plan import Plan
+    from edgert.quant.thresholds.scales import Scales
+    from edgert.quant.trials.sensitivity import Row
 
 __all__ = ["accuracy_rows", "make_report"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgert.quant.comparison import Comparison, FrameDifference, LayerDifference
+from edgert.quant.debugging.comparison import Comparison, FrameDifference, LayerDifference
 from edgert.quant.report import charts
 from edgert.quant.report.figures import decibels, number
 from edgert.quant.report.markup import (

@@ -1,0 +1,1 @@
+"""What a builder makes of a model, against what was planned."""

@@ -1,0 +1,1 @@
+"""ONNX files: their graph, operator sets, precision, and how they are written."""

@@ -1,0 +1,1 @@
+"""Which layers run in INT8, and the model that says so."""

@@ -1,0 +1,195 @@
+"""Threads that run a network and count what its tensors hold."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from edgert import _core
+from edgert.engines.base import Array
+from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.errors import ModelError
+from edgert.quant.statistics.stats import NOTHING, TensorStats
+
+__all__ = ["Crew"]
+
+_TENSORS_BYTES = 150 * 10**6
+"""What the tensors that are counted may take, of all images at work together; those of one image
+always may. What ONNX Runtime needs while it makes them comes on top: about 0.6 times as much."""
+
+
+class Crew:
+    """Runs a network, one item a worker at a time, and counts.
+
+    A worker that has an item for itself waits for nobody: two workers of one thread each take less
+    time than one of two threads. Where the tensors are too large for a worker a thread, there are
+    fewer workers, of several threads each.
+
+    Args:
+        model: Path of the model.
+        feed: Name of its input.
+        tensors: What is counted: results of nodes, or the input.
+        item_bytes: What these take for one item.
+        threads: At work altogether.
+        waiting: How many items may wait.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        feed: str,
+        tensors: Sequence[str],
+        item_bytes: int,
+        threads: int,
+        waiting: int,
+    ) -> None:
+        self._model, self._feed, self._tensors = model, feed, tensors
+        self._item_bytes = item_bytes
+        self._threads = threads
+        self._queue: queue.Queue[tuple[str, Array] | None] = queue.Queue(waiting)
+        self._workers: list[_Worker] = []
+
+    def put(self, digest: str, tensor: Array) -> None:
+        """Hand over an item, and wait where enough of them do.
+
+        Args:
+            digest: Its name in `done`.
+            tensor: (1, 3, H, W).
+
+        Raises:
+            ModelError: The model cannot be loaded, lacks a tensor, or failed on an item.
+        """
+        if not self._workers:
+            self._start(tensor.shape)
+        self._hand_over((digest, tensor))
+
+    def finish(self) -> None:
+        """Wait until every item is counted.
+
+        Raises:
+            ModelError: The model failed on an item.
+        """
+        for _ in self._workers:
+            self._hand_over(None)
+        for worker in self._workers:
+            worker.join()
+        self._raise_error()
+
+    def stop(self) -> None:
+        """Let the workers end what they are at, and nothing more."""
+        while any(worker.is_alive() for worker in self._workers):
+            try:
+                self._queue.get_nowait()
+            except queue.Empty:
+                for worker in self._workers:
+                    worker.stopping = True
+                    worker.join(0.02)
+
+    def state(self) -> tuple[dict[str, TensorStats], set[str]]:
+        """What was counted so far, and the digests of the items that it is of."""
+        with ExitStack() as locks:
+            for worker in self._workers:
+                locks.enter_context(worker.lock)
+            seen = dict.fromkeys(self._tensors, NOTHING)
+            for worker in self._workers:
+                tallies = worker.histograms
+                columns = (tallies.counts, tallies.minima, tallies.maxima, tallies.nonfinite)
+                for name, counts, low, high, odd in zip(self._tensors, *columns, strict=True):
+                    seen[name] += TensorStats(counts, float(low), float(high), int(odd))
+            return seen, {digest for worker in self._workers for digest in worker.done}
+
+    def _start(self, shape: tuple[int, ...]) -> None:
+        workers = max(1, min(self._threads, _TENSORS_BYTES // max(self._item_bytes, 1)))
+        graph = self._graph(shape, self._threads // workers)
+        self._workers = [_Worker(graph, self._tensors, self._queue) for _ in range(workers)]
+        for worker in self._workers:
+            worker.start()
+
+    def _graph(self, shape: tuple[int, ...], threads: int) -> OnnxRuntimeGraph:
+        outputs = [name for name in self._tensors if name != self._feed]
+        graph = OnnxRuntimeGraph(
+            self._model,
+            outputs=outputs or None,
+            input_shapes={self._feed: shape},
+            threads=threads,
+        )
+        for spec in graph.outputs:
+            if spec.name in self._tensors and spec.dtype not in (np.float32, np.float16):
+                raise ModelError(
+                    f"{self._model}: tensor {spec.name} is {spec.dtype}, expected float32 or "
+                    f"float16"
+                )
+        return graph
+
+    def _hand_over(self, item: tuple[str, Array] | None) -> None:
+        while True:
+            self._raise_error()
+            try:
+                return self._queue.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def _raise_error(self) -> None:
+        for worker in self._workers:
+            if worker.error is not None:
+                raise worker.error
+
+
+class _Worker(threading.Thread):
+    """One item after the other, into histograms of its own.
+
+    Attributes:
+        lock: Held while the attributes below change.
+        histograms: Of the items in `done`.
+        done: Their digests.
+        error: Why it ended, or None.
+        stopping: Set from outside to end it before the next item.
+    """
+
+    def __init__(
+        self,
+        graph: OnnxRuntimeGraph,
+        tensors: Sequence[str],
+        items: queue.Queue[tuple[str, Array] | None],
+    ) -> None:
+        super().__init__(name="edgert-collect", daemon=True)
+        self.lock = threading.Lock()
+        self.histograms = _core.Histograms(len(tensors))
+        self.done: list[str] = []
+        self.error: BaseException | None = None
+        self.stopping = False
+        self._graph, self._tensors, self._items = graph, tensors, items
+
+    def run(self) -> None:
+        """Until there is nothing more to do."""
+        try:
+            self._work()
+        except BaseException as error:  # whatever it is, it belongs to who hands items over
+            self.error = error
+
+    def _work(self) -> None:
+        spec = self._graph.inputs[0]
+        feed: Array | None = None
+        while not self.stopping:
+            try:
+                item = self._items.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if item is None:
+                return
+            digest, tensor = item
+            if feed is None:
+                # A model of fixed batch gets the item so many times: every count is a multiple.
+                feed = np.empty((spec.shape[0] or 1, *tensor.shape[1:]), tensor.dtype)
+                infer = self._graph.bind({spec.name: feed})
+            feed[...] = tensor
+            found = dict(zip((o.name for o in self._graph.outputs), infer(), strict=True))
+            found[spec.name] = feed
+            with self.lock:
+                self.histograms.add([found[name] for name in self._tensors])
+                self.done.append(digest)

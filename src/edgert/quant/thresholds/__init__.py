@@ -1,0 +1,1 @@
+"""From histograms and weights to the steps between levels."""
