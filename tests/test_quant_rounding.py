@@ -12,15 +12,15 @@ from onnx import ModelProto
 import quant_models
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import SourceError
-from edgert.quant.graph import Graph, attribute
-from edgert.quant.metrics import SignalToNoise
-from edgert.quant.plan import Plan
-from edgert.quant.rounding import Rounding
-from edgert.quant.search import search
-from edgert.quant.sensitivity import sensitivity
-from edgert.quant.simulate import Simulator
-from edgert.quant.trial import Trial
-from edgert.quant.write import write
+from edgert.quant.model.graph import Graph, attribute
+from edgert.quant.rewrite.plan import Plan
+from edgert.quant.rewrite.rounding import Rounding
+from edgert.quant.rewrite.write import write
+from edgert.quant.trials.metrics import SignalToNoise
+from edgert.quant.trials.search import search
+from edgert.quant.trials.sensitivity import sensitivity
+from edgert.quant.trials.simulate import Simulator
+from edgert.quant.trials.trial import Trial
 
 FLOAT_PROFILES = ("portable", "onnxruntime")
 

@@ -241,6 +241,14 @@ def test_layers_that_turn_out_to_be_needless_go_back(bench: Bench) -> None:
     assert len(bench.search(bench.drop(("/worst",)) * 1.01, rows=wrong, width=3).steps) == 2
 
 
+def test_layers_that_hardly_help_are_not_worth_their_time(bench: Bench) -> None:
+    """With the two that hurt out of reach, the others cannot be heard."""
+    rows = [row for row in bench.rows if row.layer not in ("/worst", "/bad")]
+    plan = bench.search(0.0, 0.5, rows=rows)
+    assert len(plan.steps) > 2, "they were tried"
+    assert plan.kept == {}
+
+
 def test_a_budget_that_cannot_be_met_gives_the_best_state_found(bench: Bench) -> None:
     """The caller's figure falls with every layer kept, so that the first state is the best."""
     calls: list[int] = []

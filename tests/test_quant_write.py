@@ -13,12 +13,12 @@ from onnx import ModelProto, TensorProto, numpy_helper
 import quant_models
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import ModelError
-from edgert.quant import files
-from edgert.quant.graph import Graph, attribute
-from edgert.quant.plan import PROFILES, Plan, group_scale
-from edgert.quant.scales import Scales
-from edgert.quant.weights import quantize_weight
-from edgert.quant.write import write, write_half
+from edgert.quant.model import files
+from edgert.quant.model.graph import Graph, attribute
+from edgert.quant.rewrite.plan import PROFILES, Plan, group_scale
+from edgert.quant.rewrite.write import write, write_half
+from edgert.quant.thresholds.scales import Scales
+from edgert.quant.thresholds.weights import quantize_weight
 
 FLOAT_PROFILES = ("portable", "onnxruntime")
 
