@@ -242,11 +242,27 @@ def test_layers_that_turn_out_to_be_needless_go_back(bench: Bench) -> None:
 
 
 def test_layers_that_hardly_help_are_not_worth_their_time(bench: Bench) -> None:
-    """With the two that hurt out of reach, the others cannot be heard."""
-    rows = [row for row in bench.rows if row.layer not in ("/worst", "/bad")]
-    plan = bench.search(0.0, 0.5, rows=rows)
-    assert len(plan.steps) > 2, "they were tried"
-    assert plan.kept == {}
+    gains = {"/worst": 3.0, "/bad": 0.2, "/calm1": 0.01}
+
+    class Known:
+        """A trial whose figures are given."""
+
+        plan = bench.plan
+
+        def measure(self, metric, scales, layers=None) -> tuple[float, float]:
+            kept = set(NAMES) - set(NAMES if layers is None else layers)
+            found = EXACT_DB if scales is None else 10 + sum(gains.get(n, 0.0) for n in kept)
+            return found, found
+
+    plan = bench.search(1e-6, 0.5, trial=Known())
+    assert [step.kept for step in plan.steps[:4]] == [
+        (),
+        ("/worst",),
+        ("/worst", "/bad"),
+        ("/worst", "/bad", "/calm1"),
+    ]
+    assert set(plan.kept) == {"/worst"}
+    assert plan.steps[-1].kept == ("/worst",)
 
 
 def test_a_budget_that_cannot_be_met_gives_the_best_state_found(bench: Bench) -> None:
@@ -288,7 +304,7 @@ def test_a_plan_that_keeps_layers_is_where_it_starts(bench: Bench) -> None:
     found = bench.search(bench.drop(("/worst", "/bad")) * 1.01, trial=trial, width=1)
     assert set(found.kept) == {"/worst", "/bad"}
     assert found.kept["/worst"] == "asked for"
-    assert found.steps[-1].kept == ("/bad",)
+    assert [step.kept for step in found.steps] == [(), ("/bad",)]
 
 
 def test_the_written_file_is_as_good_as_the_search_says(bench: Bench, tmp_path: Path) -> None:

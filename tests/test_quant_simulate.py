@@ -163,6 +163,20 @@ def test_any_layers_in_float_simulated_and_written(
     assert found.difference(simulated, own) < 1e-12, "the plan's layers are the default"
 
 
+@pytest.mark.parametrize("name", ["chained", "residual", "depthwise", "dense"])
+def test_a_layer_in_float_between_others_stays_there_wherever_the_file_runs(
+    case, name: str
+) -> None:
+    """ONNX Runtime's WeightBiasQuantization would put it into INT8, with one scale of weights."""
+    found = case(name, "onnxruntime")
+    for layer in found.simulator.layers:
+        plan = found.plan.keep([layer])
+        on = {la.name for la in plan.quantized}
+        simulated = found.simulator.run(found.feed, found.scales, on)
+        noise = found.difference(found.reference, simulated)
+        assert found.difference(simulated, found.deployed(plan)) < 0.2 * noise, layer
+
+
 def test_every_layer_alone_makes_noise_and_all_of_them_more(case) -> None:
     found = case("c2f-17", "portable")
     alone = {

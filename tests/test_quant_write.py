@@ -315,6 +315,7 @@ def test_nodes_that_share_a_name(profile: str, tmp_path: Path) -> None:
 def test_tensors_that_are_named_as_new_ones_would_be(tmp_path: Path) -> None:
     """A model may have tensors called like those that quantization adds."""
     model = quant_models.plain()
+    first = model.graph.initializer[0].name
     for node in model.graph.node:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
@@ -322,7 +323,10 @@ def test_tensors_that_are_named_as_new_ones_would_be(tmp_path: Path) -> None:
                     names[index] = "a_dequantized"
                 if name == "b":
                     names[index] = "a_int8"
-    made = Written(model, tmp_path / "", "portable")
+                if name == first:
+                    names[index] = "a_scale"
+    model.graph.initializer[0].name = "a_scale"
+    made = Written(model, tmp_path, "portable")
     clean = tmp_path / "clean"
     clean.mkdir()
     feed = {"images": quant_models.image(7)}
@@ -342,6 +346,15 @@ def test_the_model_on_disk_stays_and_writing_is_repeatable(tmp_path: Path) -> No
     first = made.out.read_bytes()
     write(made.path, made.scales, made.plan, made.out)
     assert made.out.read_bytes() == first
+
+
+def test_whoever_reads_the_old_file_reads_all_of_it(tmp_path: Path) -> None:
+    made = Written(quant_models.plain(), tmp_path, "portable")
+    old = made.out.read_bytes()
+    with made.out.open("rb") as reader:
+        write(made.path, made.scales, made.plan.keep("/stem"), made.out)
+        assert reader.read() == old
+    assert made.out.read_bytes() != old
 
 
 def test_a_missing_scale_leaves_the_old_file(tmp_path: Path) -> None:
