@@ -67,7 +67,7 @@ class _Inserter:
                 if bias:
                     del made.input[2:]
                     made.input.append(bias)
-            elif (node.name, 0) in self._reads and node.op_type in _REQUANTIZED:
+            elif node.op_type in _REQUANTIZED and self._is_between_pairs(node):
                 self._stay_in_float(made)
             self._nodes.append(made)
         read = {name for node in self._nodes for name in (*node.input, *captured(node))}
@@ -132,6 +132,15 @@ class _Inserter:
         if layer.name not in self._rounding.shifts:
             return name, own
         return name, self._constant(f"{layer.name}_bias", bias)
+
+    def _is_between_pairs(self, node: NodeProto) -> bool:
+        """Whether all that a node reads and gives is in INT8, but for a Relu or Clip after it."""
+        if (node.name, 0) not in self._reads:
+            return False
+        uses = self._graph.uses(node.output[0])
+        while len(uses) == 1 and uses[0].node.op_type in ("Relu", "Clip"):
+            uses = self._graph.uses(uses[0].node.output[0])
+        return bool(uses) and all((use.node.name, use.index) in self._reads for use in uses)
 
     def _stay_in_float(self, node: NodeProto) -> None:
         """Give a float layer between two pairs a bias that ONNX Runtime cannot see through.
