@@ -260,11 +260,11 @@ def constant_nodes(opset: int = 17) -> ModelProto:
     weights = {node.input[1] for node in made.graph.node if node.op_type == "Conv"}
     nodes = []
     kept = []
-    for number, tensor in enumerate(made.graph.initializer):
+    for tensor in made.graph.initializer:
         if tensor.name not in weights:
             kept.append(tensor)
             continue
-        name = f"{tensor.name}_held" if number == 0 else tensor.name
+        name = tensor.name if nodes else f"{tensor.name}_held"
         nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         if name != tensor.name:
             nodes.append(helper.make_node("Identity", [name], [tensor.name]))
@@ -333,7 +333,10 @@ def dead(opset: int = 17) -> ModelProto:
     bias = np.linspace(-1, 4, 16)
     x = net.add("Conv", "images", net.constant(weight), net.constant(bias), to="stem", pads=SAME)
     x = net.relu(x, to="a")
-    y = net.relu(net.conv(x, 16, 16, to="middle"), to="b")
+    weight = net.random.standard_normal((16, 16, 3, 3)) / 9
+    weight[7] = 0
+    y = net.conv(x, 16, 16, to="middle", weight=net.constant(weight), bias=False)
+    y = net.relu(y, to="b")
     none = net.add("Mul", y, net.constant(0.0), to="none")
     y = net.add("Add", y, net.relu(net.conv(none, 16, 16, to="blind"), to="c"))
     y = net.relu(net.conv(y, 16, 16, to="after"), to="d")

@@ -127,6 +127,9 @@ def test_a_new_name_is_nobodys() -> None:
     assert graph.unique("new") == "new"
     assert graph.unique("a") == "a_2"
     assert graph.unique("images") == "images_2"
+    model = quant_models.plain()
+    model.graph.node[-1].output[0] = "a_2"
+    assert Graph(model).unique("a") == "a_3"
 
 
 def test_attributes_and_their_defaults() -> None:

@@ -238,6 +238,7 @@ def test_onnx_runtime_s_layers_give_their_output_in_int8() -> None:
     assert "m1_act" not in plan.unsigned, "x * sigmoid(x) goes down to -0.28"
     assert not set(plan.bounds) & set(plan.tensors), "what follows from the operator is not solved"
     assert plan.groups["joined"] == ("joined",)
+    assert outputs(plan, "/cv2") == ("cv2",), "the head gets its input in float"
     plan = plan_of(quant_models.residual(), "onnxruntime")
     assert outputs(plan, "/two") == ("two",)
     assert pairs(plan, "/two") == [("y0", "/two", 0)]

@@ -118,6 +118,18 @@ def test_a_metric_of_the_caller(bench: Bench, mode) -> None:
         assert row.sqnr != row.score
 
 
+def test_a_metric_of_the_caller_sees_as_many_images_as_asked_for(bench: Bench) -> None:
+    seen: list[int] = []
+
+    def counting(items, outputs) -> float:
+        seen.append(len(items))
+        return error(items, outputs)
+
+    bench.sensitivity(metric=counting, screen=1, refine=3, top=2)
+    # The float network once a round, and each layer.
+    assert seen == [1] * 6 + [3] * 3
+
+
 def test_the_worst_are_measured_again_on_more_images(bench: Bench) -> None:
     steps: list[tuple[str, int, int]] = []
     rows = bench.sensitivity(screen=1, refine=3, top=2, on_step=lambda *s: steps.append(s))
@@ -229,6 +241,30 @@ def test_layers_that_turn_out_to_be_needless_go_back(bench: Bench) -> None:
     assert len(bench.search(bench.drop(("/worst",)) * 1.01, rows=wrong, width=3).steps) == 2
 
 
+def test_layers_that_hardly_help_are_not_worth_their_time(bench: Bench) -> None:
+    gains = {"/worst": 3.0, "/bad": 0.2, "/calm1": 0.01}
+
+    class Known:
+        """A trial whose figures are given."""
+
+        plan = bench.plan
+
+        def measure(self, metric, scales, layers=None) -> tuple[float, float]:
+            kept = set(NAMES) - set(NAMES if layers is None else layers)
+            found = EXACT_DB if scales is None else 10 + sum(gains.get(n, 0.0) for n in kept)
+            return found, found
+
+    plan = bench.search(1e-6, 0.5, trial=Known())
+    assert [step.kept for step in plan.steps[:4]] == [
+        (),
+        ("/worst",),
+        ("/worst", "/bad"),
+        ("/worst", "/bad", "/calm1"),
+    ]
+    assert set(plan.kept) == {"/worst"}
+    assert plan.steps[-1].kept == ("/worst",)
+
+
 def test_a_budget_that_cannot_be_met_gives_the_best_state_found(bench: Bench) -> None:
     """The caller's figure falls with every layer kept, so that the first state is the best."""
     calls: list[int] = []
@@ -265,10 +301,10 @@ def test_the_caller_s_figure_decides_when_it_is_enough(bench: Bench) -> None:
 def test_a_plan_that_keeps_layers_is_where_it_starts(bench: Bench) -> None:
     plan = bench.plan.keep("/worst", "asked for")
     trial = Trial(bench.path, bench.items, plan, threads=1)
-    found = bench.search(bench.drop(("/worst", "/bad")) * 1.01, trial=trial)
+    found = bench.search(bench.drop(("/worst", "/bad")) * 1.01, trial=trial, width=1)
     assert set(found.kept) == {"/worst", "/bad"}
     assert found.kept["/worst"] == "asked for"
-    assert found.steps[-1].kept == ("/bad",)
+    assert [step.kept for step in found.steps] == [(), ("/bad",)]
 
 
 def test_the_written_file_is_as_good_as_the_search_says(bench: Bench, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class _Inserter:
                 if bias:
                     del made.input[2:]
                     made.input.append(bias)
-            elif (node.name, 0) in self._reads and node.op_type in _REQUANTIZED:
+            elif node.op_type in _REQUANTIZED and self._is_between_pairs(node):
                 self._stay_in_float(made)
             self._nodes.append(made)
         read = {name for node in self._nodes for name in (*node.input, *captured(node))}
@@ -82,7 +82,8 @@ class _Inserter:
         if tensor not in self._pairs:
             scale = self._constant(f"{tensor}_scale", np.float32(self._step(tensor)))
             zero = self._constant(f"{tensor}_zero_point", self._zero(tensor))
-            levels, rounded = f"{tensor}_int8", f"{tensor}_dequantized"
+            unique = self._graph.unique
+            levels, rounded = unique(f"{tensor}_int8"), unique(f"{tensor}_dequantized")
             for op, source, result in (
                 ("QuantizeLinear", tensor, levels),
                 ("DequantizeLinear", levels, rounded),
@@ -132,6 +133,15 @@ class _Inserter:
             return name, own
         return name, self._constant(f"{layer.name}_bias", bias)
 
+    def _is_between_pairs(self, node: NodeProto) -> bool:
+        """Whether all that a node reads and gives is in INT8, but for a Relu or Clip after it."""
+        if (node.name, 0) not in self._reads:
+            return False
+        uses = self._graph.uses(node.output[0])
+        while len(uses) == 1 and uses[0].node.op_type in ("Relu", "Clip"):
+            uses = self._graph.uses(uses[0].node.output[0])
+        return bool(uses) and all((use.node.name, use.index) in self._reads for use in uses)
+
     def _stay_in_float(self, node: NodeProto) -> None:
         """Give a float layer between two pairs a bias that ONNX Runtime cannot see through.
 
@@ -164,12 +174,13 @@ class _Inserter:
             self._constant(f"{name}_scale", steps),
             self._constant(f"{name}_zero_point", np.zeros(steps.shape, levels.dtype)),
         ]
-        result = f"{name}_dequantized"
+        result = self._graph.unique(f"{name}_dequantized")
         self._nodes.append(
             helper.make_node("DequantizeLinear", inputs, [result], name=f"{result}_node", axis=axis)
         )
         return result
 
     def _constant(self, name: str, value: Array | np.generic) -> str:
+        name = self._graph.unique(name)
         self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
