@@ -42,6 +42,7 @@ def markdown(found):
     reference = found["FP32", "", ""]
     first = next(iter(reference.values()))
     accuracy = [key for key in first if "AP" in key]
+    moved = [key for key in first if key.startswith("moved")]
     noise = [key for key in first if key.startswith("SQNR")]
     total = first["convolutions"]
     header = [
@@ -50,6 +51,7 @@ def markdown(found):
         "settings",
         *accuracy,
         f"{accuracy[0]} points lost",
+        *moved,
         *(f"{key}, dB" for key in noise),
         f"float, of {total} convolutions",
         "chosen to keep",
@@ -61,6 +63,7 @@ def markdown(found):
         cells = [tool, method, settings]
         cells += [_spread(_values(by_split, key), 4) for key in accuracy]
         cells.append(_spread(losses, 2))
+        cells += [_spread(_values(by_split, key), 2) for key in moved]
         cells += [_spread(_values(by_split, key), 1) for key in noise]
         lines.append(_line([*cells, *_layers(by_split), _cost(by_split)]))
     return "\n".join(lines)
