@@ -19,7 +19,7 @@ import numpy as np
 import quant_baselines as baselines
 from quant_ours import Ours
 from quant_splits import splits
-from quant_table import markdown
+from quant_table import markdown, summary
 from quant_tasks import TASKS
 
 from timing import describe, environment
@@ -108,7 +108,7 @@ def main():
     parser.add_argument("--splits", type=int, default=4)
     parser.add_argument("--models", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--profiles", nargs="*", default=["portable", "onnxruntime"])
-    parser.add_argument("--results", type=Path, help="folder for quant_accuracy.md and .json")
+    parser.add_argument("--results", type=Path, help="folder for the tables")
     args = parser.parse_args()
     coco = args.assets / "coco"
     tasks = {
@@ -126,13 +126,14 @@ def main():
 
 
 def write_results(folder, found, args):
-    """quant_accuracy.md and quant_accuracy.json."""
-    text = [f"### {name}\n\n{markdown(rows)}" for name, rows in found.items()]
-    if not args.modelopt_python:
-        text.append("No rows of modelopt: it was not given (`--modelopt-python`).")
-    text.append(EXPLAINED.format(splits=args.splits))
-    text.append(f"{describe(environment())}.")
-    (folder / "quant_accuracy.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    """quant_accuracy.md, its short form quant_summary.md, and quant_accuracy.json."""
+    for table, file in ((markdown, "quant_accuracy.md"), (summary, "quant_summary.md")):
+        text = [f"### {name}\n\n{table(rows)}" for name, rows in found.items()]
+        if not args.modelopt_python:
+            text.append("No rows of modelopt: it was not given (`--modelopt-python`).")
+        text.append(EXPLAINED.format(splits=args.splits))
+        text.append(f"{describe(environment())}.")
+        (folder / file).write_text("\n\n".join(text) + "\n", encoding="utf-8")
     rows = [
         {"model": name, "tool": tool, "settings": settings, "method": method, "splits": by_split}
         for name, of_model in found.items()

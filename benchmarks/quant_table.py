@@ -69,5 +69,30 @@ def markdown(found):
     return "\n".join(lines)
 
 
+def summary(found):
+    """The table of one network in short: points lost, and the figures without steps."""
+    reference = found["FP32", "", ""]
+    first = next(iter(reference.values()))
+    accuracy = next(key for key in first if "AP" in key)
+    figures = [key for key in first if key.startswith(("moved", "SQNR")) and "output" not in key]
+    value = sum(_values(reference, accuracy)) / len(reference)
+    header = [
+        "tool",
+        "method, settings",
+        f"{accuracy} points lost of {100 * value:.1f}",
+        *(key if key.startswith("moved") else f"{key}, dB" for key in figures),
+        "chosen to keep",
+    ]
+    lines = [_line(header), "|---|---|" + "---:|" * (len(header) - 2)]
+    for (tool, settings, method), by_split in found.items():
+        if tool == "FP32":
+            continue
+        cells = [tool, f"{method}; {settings}"]
+        cells.append(_spread(_losses(by_split, reference, accuracy), 1))
+        cells += [f"{sum(v) / len(v):.1f}" for v in (_values(by_split, key) for key in figures)]
+        lines.append(_line([*cells, _layers(by_split)[1]]))
+    return "\n".join(lines)
+
+
 def _line(cells):
     return f"| {' | '.join(cells)} |"
