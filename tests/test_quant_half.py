@@ -16,8 +16,9 @@ from onnx.reference import ReferenceEvaluator
 from edgert.errors import ModelError
 from edgert.quant.model.files import save
 from edgert.quant.model.graph import Graph
-from edgert.quant.model.half import SMALLEST_SCALE, to_half
+from edgert.quant.model.half import to_half
 from edgert.quant.model.opset import raise_opset
+from edgert.quant.thresholds.scales import SMALLEST_SCALE
 
 from audit_models import every_layer, network, quantized
 from reference.media import assets

@@ -8,6 +8,8 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from edgert.cli.output import open_output
+
 if TYPE_CHECKING:
     from edgert.quant.builds.audit import Audit
 
@@ -58,14 +60,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run `edgert audit`; 0 when every layer is built as planned, else 1."""
     shapes = dict(_shape(text, args) for text in args.shape)
-    from edgert.io.sinks.base import OutputFile
     from edgert.quant.builds.audit import audit
 
     with ExitStack() as stack:
-        output = None
-        if args.json_report:
-            output = OutputFile(args.json_report)
-            stack.callback(output.close)
+        output = open_output(args.json_report or None, stack)
         audits = [
             audit(args.model, capability, batch=args.batch, shapes=shapes)
             for capability in args.compute_capability

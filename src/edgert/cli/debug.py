@@ -7,12 +7,12 @@ import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from edgert.cli.output import open_output
 from edgert.cli.work import Work
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from edgert.io.sinks.base import OutputFile
     from edgert.quant.debugging.comparison import Comparison
 
 __all__ = ["add_parser", "run"]
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         args.usage_error("-o and --json-report cannot both go to standard output")
     with ExitStack() as stack:
         # Opened before minutes of inference are spent on what could not be written.
-        page, report = (_open(path, stack) for path in (args.output, args.json_report))
+        page, report = (open_output(path, stack) for path in (args.output, args.json_report))
         work = stack.enter_context(Work(args.quiet))
         comparison = debug(
             args.model,
@@ -90,16 +90,6 @@ def run(args: argparse.Namespace) -> int:
         console.print(_table(comparison))
         console.print(_summary(comparison), highlight=False, markup=False)
     return 0
-
-
-def _open(path: str | None, stack: ExitStack) -> OutputFile | None:
-    from edgert.io.sinks.base import OutputFile
-
-    if path is None:
-        return None
-    output = OutputFile(path)
-    stack.callback(output.close)
-    return output
 
 
 def _table(comparison: Comparison) -> Table:

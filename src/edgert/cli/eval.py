@@ -8,6 +8,8 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from edgert.cli.output import open_output
+
 if TYPE_CHECKING:
     from edgert.evaluation import Report
 
@@ -56,14 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run `edgert eval`; 0 when the report is complete. Failures are exceptions of `edgert`."""
     _check_usage(args)
-    from edgert.io.sinks.base import OutputFile
 
     with ExitStack() as stack:
-        # Opened before minutes of inference are spent on what could not be written.
-        output = None
-        if args.json_report:
-            output = OutputFile(args.json_report)
-            stack.callback(output.close)
+        output = open_output(args.json_report or None, stack)
         report = _evaluate(args)
         if output is not None:
             output.write((json.dumps(report.to_dict(), indent=2) + "\n").encode())

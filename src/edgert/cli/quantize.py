@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgert.cli.output import open_output
 from edgert.cli.work import Work
 
 if TYPE_CHECKING:
@@ -125,16 +126,11 @@ def open_data(args: argparse.Namespace) -> CalibrationData:
 def run(args: argparse.Namespace) -> int:
     """Run `edgert quantize`; 0 when the model is written. Failures are exceptions of `edgert`."""
     _check_usage(args)
-    from edgert.io.sinks.base import OutputFile
     from edgert.quant.quantize import quantize
 
     keep = args.keep if args.keep in ("auto", "none") else args.keep.split(",")
     with ExitStack() as stack:
-        output = None
-        if args.json_report:
-            # Opened before minutes of work are spent on what could not be written.
-            output = OutputFile(args.json_report)
-            stack.callback(output.close)
+        output = open_output(args.json_report or None, stack)
         work = stack.enter_context(Work(args.quiet))
         report = quantize(
             args.model,

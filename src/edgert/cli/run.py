@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgert.cli.output import open_output
 from edgert.cli.progress import Progress
 from edgert.monitor.address import parse_address
 
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         pipe = stack.enter_context(_pipeline(args))
         progress = stack.enter_context(Progress(args.quiet, _frame_count(args, source)))
         sinks = [stack.enter_context(sink) for sink in _sinks(args, pipe)]
-        report = _open_report(args, stack)
+        report = open_output(args.json_report, stack)
         try:
             _work(args, pipe, source, sinks, progress)
         finally:
@@ -189,13 +190,3 @@ def _sinks(args: argparse.Namespace, pipe: Pipeline) -> Iterator[Sink]:
         if parse_address(args.serve).port == 0 or (sys.stderr.isatty() and not args.quiet):
             print(f"edgert: live page at {serve.url}", file=sys.stderr, flush=True)
         yield serve
-
-
-def _open_report(args: argparse.Namespace, stack: ExitStack) -> Any:
-    from edgert.io.sinks.base import OutputFile
-
-    if args.json_report is None:
-        return None
-    report = OutputFile(args.json_report)
-    stack.callback(report.close)
-    return report

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgert.cli.output import open_output
 from edgert.cli.quantize import add_data_options, open_data
 from edgert.cli.work import Work
 
@@ -53,14 +54,9 @@ def run(args: argparse.Namespace) -> int:
         args.usage_error("--profile fp16 has no INT8 layers to rank")
     if args.picture and not Path(args.picture).resolve().parent.is_dir():
         args.usage_error(f"--picture {args.picture}: there is no such folder")
-    from edgert.io.sinks.base import OutputFile
 
     with ExitStack() as stack:
-        output = None
-        if args.json_report:
-            # Opened before minutes of work are spent on what could not be written.
-            output = OutputFile(args.json_report)
-            stack.callback(output.close)
+        output = open_output(args.json_report or None, stack)
         work = stack.enter_context(Work(args.quiet))
         report = _measure(args, work)
         if output is not None:

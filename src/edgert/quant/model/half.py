@@ -20,11 +20,10 @@ from edgert.errors import ModelError
 from edgert.quant.model.graph import Graph, attribute
 from edgert.quant.model.opset import raise_opset, rebuilt, skeleton
 from edgert.quant.model.precision import FLOAT_INPUTS, element_types, half_nodes, subgraphs
+from edgert.quant.thresholds.scales import SMALLEST_SCALE
 
-__all__ = ["SMALLEST_SCALE", "to_half"]
+__all__ = ["to_half"]
 
-# The smallest normal FP16 number: below it a scale loses digits, and TensorRT refuses 0.
-SMALLEST_SCALE = 2.0**-14
 _LARGEST = float(np.finfo(np.float16).max)
 _SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
 
