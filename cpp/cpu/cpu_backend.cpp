@@ -2,9 +2,9 @@
 
 #include <cstring>
 
-#include "cpu/half.hpp"
 #include "cpu/keypoints.hpp"
 #include "cpu/warp.hpp"
+#include "half.h"
 #include "scratch.hpp"
 #include "simd.hpp"
 
