@@ -60,4 +60,11 @@ class Stopwatch {
   StageTimes::Clock::duration total_{};
 };
 
+template <typename Work>
+void timed(StageTimes& times, Stage stage, Work&& work) {
+  Stopwatch watch;
+  watch.time(work);
+  times.add(stage, watch.total());
+}
+
 }  // namespace edgert

@@ -76,10 +76,9 @@ struct Core {
 
 class PyPipeline {
  public:
-  PyPipeline(DetectorLeg detector, ReidLeg reid, TrackerLeg tracker, PoseLeg pose, int lanes)
+  PyPipeline(std::unique_ptr<Backend> backend, TrackerLeg tracker, std::size_t lanes)
       : core_(std::make_shared<Core>()) {
-    core_->pipeline.emplace(std::make_unique<cpu::CpuBackend>(), std::move(detector),
-                            std::move(reid), std::move(tracker), std::move(pose), lanes);
+    core_->pipeline.emplace(std::move(backend), std::move(tracker), lanes);
   }
 
   // Waits for a free lane; False if stop() or close() was called meanwhile.
@@ -204,21 +203,25 @@ std::unique_ptr<PyPipeline> make_pipeline(const py::object& detector, const py::
   const auto normalization = [](const py::object& leg) {
     return leg.attr("normalization").cast<Normalization>();
   };
-  DetectorLeg detector_leg{
-      engine(detector), normalization(detector), detector.attr("classes").cast<int>(),
-      detector.attr("filter").cast<BoxFilter>(), detector.attr("joints").cast<int>()};
-  ReidLeg reid_leg;
+  cpu::Network<DetectorLeg> detector_network{
+      engine(detector),
+      {normalization(detector), detector.attr("classes").cast<int>(),
+       detector.attr("filter").cast<BoxFilter>(), detector.attr("joints").cast<int>()}};
+  cpu::Network<ReidLeg> reid_network;
   if (!reid.is_none()) {
-    reid_leg = {engine(reid), normalization(reid), reid.attr("padding").cast<double>()};
+    reid_network = {engine(reid), {normalization(reid), reid.attr("padding").cast<double>()}};
   }
-  TrackerLeg tracker_leg{tracker.is_none() ? nullptr : share_tracker(tracker), untracked};
-  PoseLeg pose_leg;
+  cpu::Network<PoseLeg> pose_network;
   if (!pose.is_none()) {
-    pose_leg = {engine(pose), normalization(pose), pose.attr("layout").cast<HeatmapLayout>(),
-                pose.attr("padding").cast<double>()};
+    pose_network = {engine(pose),
+                    {normalization(pose), pose.attr("layout").cast<HeatmapLayout>(),
+                     pose.attr("padding").cast<double>()}};
   }
-  return std::make_unique<PyPipeline>(std::move(detector_leg), std::move(reid_leg),
-                                      std::move(tracker_leg), std::move(pose_leg), lanes);
+  const auto frames = static_cast<std::size_t>(lanes);
+  auto backend = std::make_unique<cpu::CpuBackend>(
+      std::move(detector_network), std::move(reid_network), std::move(pose_network), frames);
+  TrackerLeg tracker_leg{tracker.is_none() ? nullptr : share_tracker(tracker), untracked};
+  return std::make_unique<PyPipeline>(std::move(backend), std::move(tracker_leg), frames);
 }
 
 }  // namespace

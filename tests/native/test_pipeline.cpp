@@ -83,15 +83,13 @@ std::unique_ptr<Pipeline> make_pipeline(Setup setup) {
   auto detector = make_engine(
       1, {1, 4 + kClasses, kAnchors, 1}, 3,
       [detect = setup.detect, frame = 0](int, Memory& memory) mutable { detect(frame++, memory); });
-  PoseLeg pose;
+  cpu::Network<PoseLeg> pose;
   if (setup.with_pose) {
     pose = {make_engine(kPoseBatch, {kPoseBatch, kJoints, kCells, kCells}, 4,
                         [pose = setup.pose](int, Memory& memory) { pose(memory); }),
-            normalization,
-            {},
-            1.25};
+            {normalization, {}, 1.25}};
   }
-  ReidLeg reid;
+  cpu::Network<ReidLeg> reid;
   if (setup.with_reid) {
     reid = {make_engine(kPoseBatch, {kPoseBatch, kFeatures, 1, 1}, 2,
                         [](int batch, Memory& memory) {
@@ -100,15 +98,17 @@ std::unique_ptr<Pipeline> make_pipeline(Setup setup) {
                             memory.output[static_cast<std::size_t>(kFeatures * i + i % 3)] = 1;
                           }
                         }),
-            normalization, 1.0};
+            {normalization, 1.0}};
   }
   TrackerLeg tracker{setup.tracked ? std::make_shared<track::ByteTrack>() : nullptr, false};
   BoxFilter filter;
   filter.score_threshold = 0.1f;
+  const auto lanes = static_cast<std::size_t>(setup.lanes);
+  cpu::Network<DetectorLeg> network{std::move(detector), {normalization, kClasses, filter, 0}};
   return std::make_unique<Pipeline>(
-      std::make_unique<cpu::CpuBackend>(),
-      DetectorLeg{std::move(detector), normalization, kClasses, filter, 0}, std::move(reid),
-      std::move(tracker), std::move(pose), setup.lanes);
+      std::make_unique<cpu::CpuBackend>(std::move(network), std::move(reid), std::move(pose),
+                                        lanes),
+      std::move(tracker), lanes);
 }
 
 struct Picture {
