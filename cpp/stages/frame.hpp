@@ -16,6 +16,8 @@ struct FrameView {
   std::ptrdiff_t row_stride_bytes = 0;
   std::ptrdiff_t pixel_stride_bytes = 3;
   std::ptrdiff_t channel_stride_bytes = 1;
+  bool on_device = false;      // `data` is an address of the device that the pipeline works on
+  void* written_on = nullptr;  // the device's stream that may still be writing it; null: none
 
   bool packed_pixels() const { return pixel_stride_bytes == 3 && channel_stride_bytes == 1; }
 };
