@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include "stage_times.hpp"
 #include "stages/detect.hpp"
@@ -41,6 +42,9 @@ class Backend {
   virtual int detector_joints() const = 0;
   // Values that describe a person; 0 without an appearance network.
   virtual std::size_t feature_width() const = 0;
+
+  // Why work that could be replayed is enqueued step by step instead; empty where it is not so.
+  virtual std::string why_not_recorded() const { return {}; }
 
   StageTimes& times() { return times_; }
 

@@ -63,6 +63,7 @@ class Pipeline {
   // Forgets all tracks. With no frame in flight.
   void reset();
   int in_flight() const;
+  const Backend& backend() const { return *backend_; }
   StageTimes& times() { return backend_->times(); }
 
  private:

@@ -32,7 +32,7 @@ void CropLane::begin(const FrameView& frame, std::span<const Box> boxes) {
   Batch& work = batch(size);
   const Kernels::Crops wanted =
       kernels_.crops(frame, reinterpret_cast<const Box*>(boxes_.address()), size, kind_,
-                     static_cast<float>(padding_), normalization_, network_.input());
+                     padding_, normalization_, network_.input());
   Recording& recording = work.recording;
   if (recording.recorded() && !(work.crops && wanted.replaces(*work.crops))) recording.forget();
   work.crops.emplace(wanted);

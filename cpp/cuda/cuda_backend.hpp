@@ -44,8 +44,7 @@ class CudaBackend final : public Backend {
   int detector_joints() const override { return networks_.detector_leg.joints; }
   std::size_t feature_width() const override;
 
-  // Why a part is enqueued step by step instead of replayed ("pose: ..."); empty where none is.
-  std::string why_not_recorded() const;
+  std::string why_not_recorded() const override;
 
  private:
   struct Lane {

@@ -85,8 +85,8 @@ class Kernels {
 
   // Fills the first `count` items of `input` with the people in `boxes`: Box[count], frame pixels,
   // in memory that the device reads.
-  using Crops = Prepared<FrameView, const Box*, int, float, Normalization, void*, int, int>;
-  Crops crops(const FrameView& frame, const Box* boxes, int count, CropKind kind, float padding,
+  using Crops = Prepared<FrameView, const Box*, int, double, Normalization, void*, int, int>;
+  Crops crops(const FrameView& frame, const Box* boxes, int count, CropKind kind, double padding,
               const Normalization& normalization, const TensorView& input) const;
 
   // Bytes of scratch memory that decode_boxes() needs, and of its result.
