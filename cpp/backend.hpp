@@ -12,6 +12,13 @@
 
 namespace edgert {
 
+// A frame and where its pixels are.
+struct Picture {
+  FrameView view;
+  bool on_device = false;      // in the memory of the device that the backend works on
+  void* written_on = nullptr;  // the device's stream that may still be writing it; null: none
+};
+
 // Where poses go: (people, joints, 2) frame pixels and (people, joints).
 struct Poses {
   float* keypoints;
@@ -25,7 +32,7 @@ class Backend {
   virtual ~Backend() = default;
 
   // Takes up a frame. Its pixels stay as they are until the frame is through.
-  virtual void begin_detection(std::size_t lane, const FrameView& frame) = 0;
+  virtual void begin_detection(std::size_t lane, const Picture& picture) = 0;
   // Waits for its boxes.
   virtual void end_detection(std::size_t lane, Detections& detections) = 0;
 

@@ -29,17 +29,17 @@ Pipeline::~Pipeline() {
 // ---- one frame
 // ----------------------------------------------------------------------------------------------
 
-void Pipeline::submit(const FrameView& frame, int stream, double time_s) {
+void Pipeline::submit(const Picture& picture, int stream, double time_s) {
   const std::size_t index = this->index(submitted_);
   Lane& lane = lanes_[index];
-  lane.frame = frame;
+  lane.picture = picture;
   lane.stream = stream;
   lane.time_s = time_s;
   lane.submitted = StageTimes::Clock::now();
   lane.error = nullptr;
   lane.people.clear();
   lane.dropped_heatmaps = 0;
-  attempt(lane, [&] { backend_->begin_detection(index, frame); });
+  attempt(lane, [&] { backend_->begin_detection(index, picture); });
   {
     std::lock_guard lock(mutex_);
     ++submitted_;

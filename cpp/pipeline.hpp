@@ -28,7 +28,7 @@ struct TrackerLeg {
 
 // A frame on its way, and in the end its result. Its memory is kept for later frames.
 struct Lane {
-  FrameView frame;
+  Picture picture;
   int stream = 0;
   double time_s = 0;
   StageTimes::Clock::time_point submitted;
@@ -53,7 +53,7 @@ class Pipeline {
   bool wait_for_lane(std::chrono::milliseconds timeout);
   // Takes a frame up. The pixels stay the caller's and must live until the frame is collected. What
   // fails is kept and thrown when the frame is collected.
-  void submit(const FrameView& frame, int stream, double time_s);
+  void submit(const Picture& picture, int stream, double time_s);
 
   // The oldest frame once it is done, null if it was not within `timeout`; then release() it.
   // Frames come out in the order in which they were submitted.

@@ -28,9 +28,14 @@ def relative(paths: list[Path]) -> set[str]:
     return {str(path.relative_to(ROOT)) for path in paths}
 
 
-@pytest.mark.parametrize("path", files(ROOT / "kernels", ".h"), ids=lambda p: p.name)
-def test_shared_arithmetic_includes_only_the_host_device_header(path: Path) -> None:
-    assert set(includes(path)) <= {"hd.h"}
+KERNELS = files(ROOT / "kernels", ".h", ".cu")
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.name)
+def test_kernels_include_only_each_other(path: Path) -> None:
+    assert set(includes(path)) <= {neighbour.name for neighbour in KERNELS}
+    if path.suffix == ".h":
+        assert not [name for name in includes(path) if name.endswith(".cu")]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ TensorView image_tensor(const DeviceArray& array) {
 py::array letterbox(CudaContext& context, const Array& image, const Array& out,
                     const Normalization& normalization, const py::object& stream) {
   const TensorView input = image_tensor(*out);
-  FrameView frame = frame_view(*image);
+  const FrameView frame = picture(*image).view;
   const Placement view =
       edgert::letterbox(frame.width, frame.height, static_cast<int>(input.shape[3]),
                         static_cast<int>(input.shape[2]));
@@ -77,7 +77,7 @@ void crop_people(CudaContext& context, const Array& image, const Array& boxes, c
           "boxes: expected (N, 4) float32, a row for each item of out");
   const Call call(context, stream, {image.get(), boxes.get()});
   context.kernels
-      ->crops(frame_view(*image), static_cast<const Box*>(corners.data),
+      ->crops(picture(*image).view, static_cast<const Box*>(corners.data),
               static_cast<int>(corners.shape[0]), cuda::CropKind::kGrow, padding, normalization,
               input)
       .enqueue(call.stream());

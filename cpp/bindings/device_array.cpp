@@ -222,7 +222,7 @@ TensorView tensor_view(const DeviceArray& array, const char* what) {
   return view;
 }
 
-FrameView frame_view(const DeviceArray& array) {
+Picture picture(const DeviceArray& array) {
   const auto& shape = array.shape();
   constexpr std::int64_t kMost = std::numeric_limits<int>::max() / 16;
   require(array.dtype().kind() == 'u' && array.dtype().itemsize() == 1 && shape.size() == 3 &&
@@ -236,9 +236,7 @@ FrameView frame_view(const DeviceArray& array) {
   frame.row_stride_bytes = array.strides_bytes()[0];
   frame.pixel_stride_bytes = array.strides_bytes()[1];
   frame.channel_stride_bytes = array.strides_bytes()[2];
-  frame.on_device = true;
-  frame.written_on = array.written_on();
-  return frame;
+  return {frame, true, array.written_on()};
 }
 
 }  // namespace edgert::bindings

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backend.hpp"
 #include "bindings/bindings.hpp"
 #include "cuda/device.hpp"
 #include "cuda/memory.hpp"
@@ -63,7 +64,7 @@ class DeviceArray {
 TensorView tensor_view(const DeviceArray& array, const char* what);
 
 // The pixels of a (H, W, 3) uint8 device array of any strides. throws InvalidArgument.
-FrameView frame_view(const DeviceArray& array);
+Picture picture(const DeviceArray& array);
 
 void bind_device_array(py::module_& module);
 

@@ -54,9 +54,9 @@ class PyPipeline {
   // Waits for a free lane; False if stop() or close() was called meanwhile.
   // `image`: an array of the host, or a DeviceArray.
   bool submit(const py::object& image, const py::object& tag, int stream, double time_s) {
-    const FrameView frame = py::isinstance<DeviceArray>(image)
-                                ? frame_view(image.cast<const DeviceArray&>())
-                                : frame_view(image.cast<py::array>());
+    const Picture frame = py::isinstance<DeviceArray>(image)
+                              ? picture(image.cast<const DeviceArray&>())
+                              : Picture{frame_view(image.cast<py::array>())};
     const std::shared_ptr<Core> core = open();
     if (!wait([&] { return core->pipeline->wait_for_lane(kSignalInterval); })) return false;
     {

@@ -27,7 +27,8 @@ CpuBackend::CpuBackend(Network<DetectorLeg> detector, Network<ReidLeg> reid, Net
       pose_(std::move(pose)),
       lanes_(lanes) {}
 
-void CpuBackend::begin_detection(std::size_t lane, const FrameView& frame) {
+void CpuBackend::begin_detection(std::size_t lane, const Picture& picture) {
+  const FrameView& frame = picture.view;
   Lane& work = lanes_[lane];
   work.frame = frame;
   Engine& engine = *detector_.engine;

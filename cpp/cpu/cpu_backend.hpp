@@ -27,7 +27,7 @@ class CpuBackend final : public Backend {
   CpuBackend(Network<DetectorLeg> detector, Network<ReidLeg> reid, Network<PoseLeg> pose,
              std::size_t lanes);
 
-  void begin_detection(std::size_t lane, const FrameView& frame) override;
+  void begin_detection(std::size_t lane, const Picture& picture) override;
   void end_detection(std::size_t lane, Detections& detections) override;
   std::span<const float> embed(std::size_t lane, std::span<const Box> boxes) override;
   void begin_poses(std::size_t lane, std::span<const Box> boxes) override;

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "cpu/half.hpp"
+#include "half.h"
 #include "cpu/keypoints.hpp"
 #include "scratch.hpp"
 #include "simd.hpp"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cpu/half.hpp"
+#include "half.h"
 #include "error.hpp"
 #include "scratch.hpp"
 #include "stages/crop.hpp"
@@ -74,12 +74,12 @@ CudaBackend::~CudaBackend() {
   }
 }
 
-void CudaBackend::begin_detection(std::size_t index, const FrameView& frame) {
+void CudaBackend::begin_detection(std::size_t index, const Picture& picture) {
   device_->make_current();
   Lane& lane = *lanes_[index];
-  lane.uploaded = !frame.on_device;
+  lane.uploaded = !picture.on_device;
   if (lane.uploaded) lane.upload_begun.record(lane.stream);
-  lane.frame = lane.upload.to_device(frame, lane.stream);
+  lane.frame = lane.upload.to_device(picture, lane.stream);
   if (lane.uploaded) lane.upload_done.record(lane.stream);
   lane.detection.begin(lane.frame);
 }

@@ -35,7 +35,7 @@ class CudaBackend final : public Backend {
               Networks networks, std::size_t lanes, bool graphs);
   ~CudaBackend() override;
 
-  void begin_detection(std::size_t lane, const FrameView& frame) override;
+  void begin_detection(std::size_t lane, const Picture& picture) override;
   void end_detection(std::size_t lane, Detections& detections) override;
   std::span<const float> embed(std::size_t lane, std::span<const Box> boxes) override;
   void begin_poses(std::size_t lane, std::span<const Box> boxes) override;

@@ -19,9 +19,12 @@ struct HeatmapLayout {
   float stride_x = 4, stride_y = 4;  // network pixels a cell
   Refine refine = Refine::kQuarter;
   Cells cells = Cells::kCorner;
-  int blur_kernel = 11;  // of Refine::kDark: odd, in cells
+  int blur_kernel = 11;  // of Refine::kDark: odd, in cells, at most kDarkMaxBlur
   OffsetLayout offsets;
 };
+
+// The Gaussian that OpenCV chooses for a kernel of this size when sigma is not given.
+BlurKernel gaussian(int size);
 
 // Heatmaps of `people` crops: (people, joints, height, width), and where the model has them offsets
 // (people, 2 * joints, height, width).
