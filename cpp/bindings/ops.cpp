@@ -3,7 +3,8 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
-#include "cpu/cpu_backend.hpp"
+#include "cpu/outputs.hpp"
+#include "cpu/warp.hpp"
 #include "error.hpp"
 #include "parallel.hpp"
 #include "stages/crop.hpp"
@@ -43,7 +44,7 @@ py::array letterbox_into(const py::array& image, const py::array& out,
                 static_cast<int>(output.shape[2]));
   {
     py::gil_scoped_release release;
-    cpu::CpuBackend().warp(frame, {&placement, 1}, normalization, output);
+    cpu::warp(frame, {&placement, 1}, normalization, output);
   }
   py::array_t<double> to_frame({2, 3});
   write_matrix(placement.to_frame, to_frame.mutable_data());
@@ -66,14 +67,14 @@ py::array crop_people_into(const py::array& image, const Floats& boxes, const py
   }
   {
     py::gil_scoped_release release;
-    cpu::CpuBackend().warp(frame, placements, normalization, output);
+    cpu::warp(frame, placements, normalization, output);
   }
   return to_frame;
 }
 
 // One a thread, so that its buffers are kept between calls.
-cpu::CpuBackend& backend() {
-  thread_local cpu::CpuBackend instance;
+cpu::OutputReader& reader() {
+  thread_local cpu::OutputReader instance;
   return instance;
 }
 
@@ -88,7 +89,7 @@ py::tuple decode_yolo(const py::array& output, const Doubles& to_frame, int clas
   thread_local Detections found;
   {
     py::gil_scoped_release release;
-    backend().decode_boxes(tensor, classes, filter, affine, found);
+    reader().decode_boxes(tensor, classes, filter, affine, found);
   }
   const auto count = static_cast<py::ssize_t>(found.size());
   const auto joints = (tensor.shape[1] - 4 - classes) / 3;
@@ -126,8 +127,8 @@ py::tuple decode_heatmaps(const py::array& heatmaps, const py::object& offsets,
     float* points = keypoints.mutable_data();
     float* confidences = scores.mutable_data();
     py::gil_scoped_release release;
-    dropped = backend().decode_heatmaps(maps, offsets.is_none() ? nullptr : &vectors, layout,
-                                        affines, points, confidences);
+    dropped = reader().decode_heatmaps(maps, offsets.is_none() ? nullptr : &vectors, layout,
+                                       affines, points, confidences);
   }
   return py::make_tuple(keypoints, scores, dropped);
 }

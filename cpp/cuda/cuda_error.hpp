@@ -31,7 +31,11 @@ inline void check(Status status, const char* operation) {
 }
 void check(Status status, const std::string& operation);
 
-// For destructors: one line on standard error, never an exception.
+// Whether the error has destroyed the device's context: every later call of the process fails.
+bool is_sticky(Status status);
+
+// For destructors: one line on standard error, never an exception. Of a lost device, one line for
+// all that is left.
 void report(Status status, const char* operation) noexcept;
 
 }  // namespace edgert::cuda

@@ -21,6 +21,8 @@ class Device {
   // Makes the context current in the calling thread. Every entry point of this folder that calls
   // the driver does so first; cheap where it is current already.
   void make_current() const;
+  // For destructors: where it fails, the call that follows says so.
+  void make_current_for_cleanup() const noexcept;
 
   int ordinal() const { return ordinal_; }
   DeviceHandle handle() const { return handle_; }

@@ -25,9 +25,12 @@ using NodeHandle = struct NodeTag*;
 
 inline constexpr Status kSuccess = 0;
 inline constexpr Status kOutOfMemory = 2;
+inline constexpr Status kNotInitialized = 3;
+inline constexpr Status kDeinitialized = 4;
 inline constexpr Status kNoDevice = 100;
 inline constexpr Status kNoBinaryForGpu = 209;
 inline constexpr Status kNotReady = 600;
+inline constexpr Status kCaptureInvalidated = 901;
 
 // A kernel launch as cuGraphExecKernelNodeSetParams takes it (CUDA_KERNEL_NODE_PARAMS_v2).
 struct KernelNodeParams {
@@ -90,6 +93,7 @@ struct Driver {
   Status (*graph_instantiate)(GraphExecHandle*, GraphHandle, std::uint64_t flags);
   Status (*graph_upload)(GraphExecHandle, StreamHandle);
   Status (*graph_launch)(GraphExecHandle, StreamHandle);
+  Status (*graph_node_get_type)(NodeHandle, int* type);
   Status (*graph_exec_kernel_node_set_params)(GraphExecHandle, NodeHandle, const KernelNodeParams*);
   Status (*graph_exec_destroy)(GraphExecHandle);
   Status (*graph_destroy)(GraphHandle);
@@ -106,10 +110,12 @@ struct Driver {
 };
 
 // The table, loaded and initialised on the first call, from any thread. EDGERT_LIBCUDA names
-// another library than libcuda.so.1. throws UnavailableError.
+// another library than libcuda.so.1; what could not be loaded is tried again when the name has
+// changed, and not before. throws UnavailableError.
 const Driver& driver();
 
-// Why there is no driver or no device, or "ok". Never throws.
+// "ok", or why there is no driver or no device: "libcuda.so.1 not found", "driver 12.2 found, 12.6
+// or later expected: ...", "no CUDA device: ...". Asks the driver; an error is an answer.
 std::string driver_state();
 
 }  // namespace edgert::cuda

@@ -17,6 +17,11 @@ class DeviceBuffer {
     kManaged,  // one address for host and device, pages move on demand
     kChosen    // plain; managed where plain does not fit and the memory is shared anyway
   };
+  // What managed memory costs. On a discrete card a page that is not there is fetched over the bus
+  // when a kernel touches it, unless prefetch() has moved it before, and the kernel waits; more
+  // than the card has free would be moved to and fro at each use, and is refused. On an integrated
+  // device nothing moves and the limit is the machine's memory; but where concurrent_managed() is
+  // false (Jetson) the host must not touch it while any work of the device is under way.
   DeviceBuffer() = default;
   DeviceBuffer(std::shared_ptr<Device> device, std::size_t bytes, Kind kind = Kind::kPlain);
   ~DeviceBuffer();
@@ -56,6 +61,9 @@ class HostBuffer {
   DevicePointer address_ = 0;
   std::size_t bytes_ = 0;
 };
+
+// Where the device sees page-locked host memory; 0 where it cannot (ordinary memory).
+DevicePointer mapped_address(const void* host);
 
 void copy_to_device(DevicePointer to, const void* from, std::size_t bytes, StreamView stream);
 void copy_to_host(void* to, DevicePointer from, std::size_t bytes, StreamView stream);

@@ -26,7 +26,9 @@ struct Launch {
 class Function {
  public:
   Function() = default;
-  Function(FunctionHandle handle, const char* name) : handle_(handle), name_(name) {}
+  // `device`, which the function's module holds, outlives it; so does `name`.
+  Function(FunctionHandle handle, const char* name, const Device* device)
+      : handle_(handle), name_(name), device_(device) {}
 
   // Arguments are copied by the driver before it returns; each must have exactly the type of the
   // kernel's parameter.
@@ -46,6 +48,7 @@ class Function {
 
   FunctionHandle handle_ = nullptr;
   const char* name_ = "";
+  const Device* device_ = nullptr;
 };
 
 class Module {
@@ -60,6 +63,7 @@ class Module {
 
  private:
   std::shared_ptr<Device> device_;
+  std::string what_;
   ModuleHandle handle_ = nullptr;
 };
 

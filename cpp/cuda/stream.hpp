@@ -16,15 +16,19 @@ class Event;
 class StreamView {
  public:
   StreamView() = default;  // the legacy default stream
-  explicit StreamView(StreamHandle handle) : handle_(handle) {}
+  // Without a device, whoever waits or copies has made the stream's own current.
+  explicit StreamView(StreamHandle handle, const Device* device = nullptr)
+      : handle_(handle), device_(device) {}
 
   StreamHandle handle() const { return handle_; }
+  void make_current() const;
   void synchronize() const;
   // Later work of this stream waits for what `event` recorded.
   void wait(const Event& event) const;
 
  private:
   StreamHandle handle_ = nullptr;
+  const Device* device_ = nullptr;
 };
 
 // Does not wait for the legacy default stream.
@@ -35,7 +39,7 @@ class Stream {
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&&) = delete;
 
-  StreamView view() const { return StreamView(handle_); }
+  StreamView view() const { return StreamView(handle_, device_.get()); }
   operator StreamView() const { return view(); }  // NOLINT: an owner is used as what it owns
   const std::shared_ptr<Device>& device() const { return device_; }
 
@@ -45,6 +49,7 @@ class Stream {
 };
 
 // Streams for short work (a call of edgert.ops), created when there is none to spare and kept.
+// Outlives its leases.
 class StreamPool {
  public:
   explicit StreamPool(std::shared_ptr<Device> device) : device_(std::move(device)) {}
@@ -67,6 +72,7 @@ class StreamPool {
   std::shared_ptr<Device> device_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Stream>> idle_;
+  std::size_t created_ = 0;
 };
 
 class Event {
@@ -86,6 +92,7 @@ class Event {
   // Both recorded and done, both with timing.
   float ms_since(const Event& begin) const;
   EventHandle handle() const { return handle_; }
+  const Device& device() const { return *device_; }
 
  private:
   std::shared_ptr<Device> device_;
