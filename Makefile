@@ -47,7 +47,7 @@ lint: $(VENV)/lint installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	git ls-files '*.hpp' '*.cpp' '*.h' | xargs $(VENV)/bin/clang-format --dry-run --Werror
+	git ls-files '*.hpp' '*.cpp' '*.h' '*.cu' | xargs $(VENV)/bin/clang-format --dry-run --Werror
 
 native: $(VENV)/lint
 	$(VENV)/bin/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \

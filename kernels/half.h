@@ -42,6 +42,15 @@ EDGERT_HD float from_half(unsigned short half) {
 #endif
 }
 
+// An element of a tensor of floats or halves.
+EDGERT_HD float widened(float value) {
+  return value;
+}
+
+EDGERT_HD float widened(unsigned short half) {
+  return from_half(half);
+}
+
 // Half to even, clamped to -128 to 127: what QuantizeLinear of scale 1 and zero point 0 gives.
 EDGERT_HD signed char to_int8(float value) {
   // One ulp of 1.5 * 2^23 is 1: adding it leaves the rounded value in the low bits.

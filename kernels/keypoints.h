@@ -18,6 +18,30 @@ enum class Cells {
   kCenter   // (cell + 0.5) * stride - 0.5: models trained with unbiased processing
 };
 
+// How a model's second output refines its peaks: one vector a cell, added to the peak's cell.
+struct OffsetLayout {
+  bool x_first = true;  // x before y
+  bool interleaved =
+      true;  // channels x0 y0 x1 y1 ...; otherwise all of one axis, then all of the other
+  float cells_per_unit = 1;  // 1 for offsets in cells, 1 / stride for offsets in network pixels
+};
+
+struct HeatmapLayout {
+  float stride_x = 4, stride_y = 4;  // network pixels a cell
+  Refine refine = Refine::kQuarter;
+  Cells cells = Cells::kCorner;
+  int blur_kernel = 11;  // of Refine::kDark: odd, in cells, at most kDarkMaxBlur
+  OffsetLayout offsets;
+};
+
+// Heatmaps of some people on a device: (people, joints, height, width) floats or halves.
+struct HeatmapInput {
+  const void* heatmaps;
+  const void* offsets;  // null, or (people, 2 * joints, height, width)
+  bool offsets_half;
+  int joints, height, width;
+};
+
 struct Peak {
   float x, y;  // cells
 };

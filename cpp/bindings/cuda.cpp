@@ -78,7 +78,7 @@ void crop_people(CudaContext& context, const Array& image, const Array& boxes, c
   const Call call(context, stream, {image.get(), boxes.get()});
   context.kernels
       ->crops(picture(*image).view, static_cast<const Box*>(corners.data),
-              static_cast<int>(corners.shape[0]), cuda::CropKind::kGrow, padding, normalization,
+              static_cast<int>(corners.shape[0]), CropKind::kGrow, padding, normalization,
               input)
       .enqueue(call.stream());
   call.finish();
@@ -105,7 +105,7 @@ void decode_boxes(CudaContext& context, const Array& output, int classes, const 
       call.stream(), head, classes, filter,
       wanted == nullptr ? nullptr : reinterpret_cast<const std::uint8_t*>(wanted->address()),
       reinterpret_cast<void*>(scratch->address()),
-      reinterpret_cast<cuda::DetectedBoxes*>(result->address()));
+      reinterpret_cast<DetectedBoxes*>(result->address()));
   call.finish();
 }
 
@@ -121,7 +121,7 @@ void decode_heatmaps(CudaContext& context, const Array& heatmaps, const Array& o
   const Call call(context, stream, {heatmaps.get(), offsets.get()});
   context.kernels->decode_heatmaps(call.stream(), maps, offsets == nullptr ? nullptr : &vectors,
                                    layout, static_cast<int>(maps.shape[0]),
-                                   reinterpret_cast<cuda::Joint*>(joints->address()));
+                                   reinterpret_cast<Joint*>(joints->address()));
   call.finish();
 }
 
