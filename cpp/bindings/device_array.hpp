@@ -23,8 +23,7 @@ class DeviceArray {
                                             const py::dtype& dtype);
   // Takes a capsule of __dlpack__(stream): what wrote the array is before `stream` already.
   static std::shared_ptr<DeviceArray> from_dlpack(std::shared_ptr<cuda::Device> device,
-                                                  py::capsule capsule,
-                                                  cuda::StreamView stream);
+                                                  py::capsule capsule, cuda::StreamView stream);
   // `owner` keeps the memory alive.
   static std::shared_ptr<DeviceArray> from_interface(std::shared_ptr<cuda::Device> device,
                                                      const py::dict& interface, py::object owner);

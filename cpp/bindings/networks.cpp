@@ -2,8 +2,11 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "cpu/cpu_backend.hpp"
 #include "cuda/cuda_backend.hpp"
+#include "cuda/measure.hpp"
 #include "error.hpp"
 
 namespace edgert::bindings {
@@ -139,6 +142,19 @@ std::unique_ptr<Backend> make_cuda_backend(const CudaContext& context, const py:
   py::gil_scoped_release release;  // warming networks up takes seconds
   return std::make_unique<cuda::CudaBackend>(context.kernels, context.device, std::move(networks),
                                              lanes, graphs);
+}
+
+py::tuple measure_network(const CudaContext& context, const py::object& leg, int batch, int runs) {
+  const cuda::Network network = make_network(leg);
+  const auto& batches = network.batches;
+  require(std::find(batches.begin(), batches.end(), batch) != batches.end() && runs >= 1,
+          "batch, runs: expected one of the network's batches, and at least one run");
+  cuda::NetworkTime time{};
+  {
+    py::gil_scoped_release release;
+    time = cuda::measure(context.device, network, batch, runs);
+  }
+  return py::make_tuple(time.ms, time.recorded);
 }
 
 }  // namespace edgert::bindings

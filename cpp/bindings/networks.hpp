@@ -15,4 +15,7 @@ std::unique_ptr<Backend> make_cuda_backend(const CudaContext& context, const py:
                                            const py::object& reid, const py::object& pose,
                                            std::size_t lanes, bool graphs);
 
+// (milliseconds, whether it was replayed) of a leg's network alone on a GPU.
+py::tuple measure_network(const CudaContext& context, const py::object& leg, int batch, int runs);
+
 }  // namespace edgert::bindings

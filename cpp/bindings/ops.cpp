@@ -72,6 +72,18 @@ py::array crop_people_into(const py::array& image, const Floats& boxes, const py
   return to_frame;
 }
 
+// Network pixels to frame pixels of the crops that crop_people makes.
+py::array crop_matrices(const Floats& boxes, int width, int height, double padding) {
+  require(boxes.ndim() == 2 && boxes.shape(1) == 4, "boxes: expected (N, 4)");
+  py::array_t<double> to_frame({boxes.shape(0), py::ssize_t{2}, py::ssize_t{3}});
+  for (py::ssize_t i = 0; i < boxes.shape(0); ++i) {
+    const float* box = boxes.data() + 4 * i;
+    const Placement placement = crop({box[0], box[1], box[2], box[3]}, width, height, padding);
+    write_matrix(placement.to_frame, to_frame.mutable_data() + 6 * i);
+  }
+  return to_frame;
+}
+
 // One a thread, so that its buffers are kept between calls.
 cpu::OutputReader& reader() {
   thread_local cpu::OutputReader instance;
@@ -140,6 +152,7 @@ void bind_ops(py::module_& m) {
   m.def("letterbox_into", &letterbox_into, "image"_a, "out"_a, "normalization"_a);
   m.def("crop_people_into", &crop_people_into, "image"_a, "boxes"_a, "out"_a, "normalization"_a,
         "padding"_a);
+  m.def("crop_matrices", &crop_matrices, "boxes"_a, "width"_a, "height"_a, "padding"_a);
   m.def("decode_yolo", &decode_yolo, "output"_a, "to_frame"_a, "classes"_a, "filter"_a);
   m.def("decode_heatmaps", &decode_heatmaps, "heatmaps"_a, "offsets"_a, "to_frame"_a, "layout"_a);
   m.def("num_threads", &num_threads);

@@ -223,6 +223,8 @@ void bind_pipeline(py::module_& m) {
            "stride_x"_a, "stride_y"_a, "refine"_a, "cells"_a, "blur_kernel"_a = 11,
            "offsets"_a = OffsetLayout{});
 
+  m.def("measure_network", &measure_network, "context"_a, "leg"_a, "batch"_a, "runs"_a);
+
   py::class_<PyPipeline>(m, "Pipeline")
       .def(py::init(&make_pipeline), "detector"_a, "reid"_a, "tracker"_a, "pose"_a, "untracked"_a,
            "lanes"_a, "context"_a = py::none(), "graphs"_a = true)

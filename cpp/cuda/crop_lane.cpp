@@ -31,8 +31,8 @@ void CropLane::begin(const FrameView& frame, std::span<const Box> boxes) {
 
   Batch& work = batch(size);
   const Kernels::Crops wanted =
-      kernels_.crops(frame, reinterpret_cast<const Box*>(boxes_.address()), size, kind_,
-                     padding_, normalization_, network_.input());
+      kernels_.crops(frame, reinterpret_cast<const Box*>(boxes_.address()), size, kind_, padding_,
+                     normalization_, network_.input());
   Recording& recording = work.recording;
   if (recording.recorded() && !(work.crops && wanted.replaces(*work.crops))) recording.forget();
   work.crops.emplace(wanted);

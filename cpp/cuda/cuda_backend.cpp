@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "half.h"
 #include "error.hpp"
+#include "half.h"
 #include "scratch.hpp"
 #include "stages/crop.hpp"
 

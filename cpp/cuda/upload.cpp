@@ -97,13 +97,15 @@ void Upload::copy_plane(const Plane& plane, std::size_t offset, bool page_locked
     return;
   }
   auto* staging = static_cast<unsigned char*>(staging_.data()) + offset;
-  const std::size_t rows_per_piece = std::max<std::size_t>(1, kPieceBytes / std::max(row, std::size_t{1}));
+  const std::size_t rows_per_piece =
+      std::max<std::size_t>(1, kPieceBytes / std::max(row, std::size_t{1}));
   const std::size_t grain = std::max<std::size_t>(1, kGrainBytes / std::max(row, std::size_t{1}));
   for (std::size_t first = 0; first < plane.rows; first += rows_per_piece) {
     const std::size_t count = std::min(rows_per_piece, plane.rows - first);
     parallel_for(count, grain, [&](std::size_t begin, std::size_t end) {
       begin += first, end += first;
-      const unsigned char* from = plane.data + static_cast<std::ptrdiff_t>(begin) * plane.stride_bytes;
+      const unsigned char* from =
+          plane.data + static_cast<std::ptrdiff_t>(begin) * plane.stride_bytes;
       if (packed) {
         std::memcpy(staging + begin * row, from, (end - begin) * row);
         return;

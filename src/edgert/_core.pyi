@@ -222,6 +222,12 @@ def crop_people_into(
     normalization: Normalization,
     padding: float,
 ) -> NDArray[np.float64]: ...
+def crop_matrices(
+    boxes: NDArray[np.float32], width: int, height: int, padding: float
+) -> NDArray[np.float64]: ...
+def measure_network(
+    context: CudaContext, leg: Any, batch: int, runs: int
+) -> tuple[float, bool]: ...
 def decode_yolo(
     output: NDArray[Any], to_frame: NDArray[np.float64], classes: int, filter: BoxFilter
 ) -> tuple[

@@ -26,7 +26,7 @@ KERNELS = Path(__file__).parent / "kernels"
 _DLPACK_CUDA = (2, 13)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def context(ordinal: int) -> _core.CudaContext:
     """The GPU's context with edgert's kernels in it, one for the process.
 

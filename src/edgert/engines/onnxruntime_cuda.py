@@ -1,4 +1,4 @@
-"""ONNX Runtime on an NVIDIA GPU: its work enqueued on a stream of edgert's, over edgert's memory."""
+"""ONNX Runtime on an NVIDIA GPU: its work on a stream of edgert's, over edgert's memory."""
 
 from __future__ import annotations
 
