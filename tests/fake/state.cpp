@@ -105,7 +105,7 @@ bool destroys_context(Status status) {
 }
 
 std::atomic<Status> lost_with{0};
-std::atomic<int> running{0};
+std::atomic<int> pending{0};
 std::array<std::atomic<long>, 9> alive{};
 
 }  // namespace
@@ -143,19 +143,13 @@ Status enter(const char* function) {
   return check_current_context();
 }
 
-bool begin_work() {
-  running.fetch_add(1, std::memory_order_relaxed);
-  if (lost() == 0) return true;
-  end_work();
-  return false;
+void count_work(int change) {
+  pending.fetch_add(change, std::memory_order_release);
 }
 
-void end_work() {
-  running.fetch_sub(1, std::memory_order_release);
-}
-
-void wait_for_lost_work() {
-  while (running.load(std::memory_order_acquire) > 0) usleep(100);
+Status wait_for_lost_work() {
+  while (pending.load(std::memory_order_acquire) > 0) usleep(100);
+  return lost();
 }
 
 void count(Kind kind, long change) {
@@ -174,6 +168,7 @@ void fake_cuda_fail(const char* function, int nth, int status) {
 }
 
 void fake_cuda_heal() {
+  if (lost() != 0) wait_for_lost_work();
   Faults& all = faults();
   const std::lock_guard lock(all.mutex);
   all.list.clear();
