@@ -122,14 +122,12 @@ Status fault(const char* function) {
   Faults& all = faults();
   if (!all.armed.load(std::memory_order_relaxed)) return 0;
   const std::lock_guard lock(all.mutex);
-  for (Fault& entry : all.list) {
-    if (entry.function != function) continue;
-    ++entry.calls;
-    if (entry.nth != 0 && entry.calls != entry.nth) continue;
-    if (destroys_context(entry.status)) lost_with.store(entry.status, std::memory_order_relaxed);
-    return entry.status;
-  }
-  return 0;
+  Status status = 0;
+  for (Fault& entry : all.list)
+    if (entry.function == function && (++entry.calls == entry.nth || entry.nth == 0))
+      status = entry.status;
+  if (destroys_context(status)) lost_with.store(status, std::memory_order_relaxed);
+  return status;
 }
 
 Status enter_without_context(const char* function) {

@@ -1,6 +1,9 @@
 // What the tests on the fake driver share: kernels of their own, and what is alive.
 #pragma once
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -94,6 +97,33 @@ std::string error_of(Statement statement) {
   }
   CHECK(false && "nothing was thrown");
   return "";
+}
+
+// Runs `body` in a child, which must end well. What it wrote to standard error.
+template <typename Body>
+std::string in_child(Body body) {
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    body();
+    std::exit(0);  // with the sanitizers' checks
+  }
+  close(ends[1]);
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(n));
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (status != 0) std::fputs(text.c_str(), stderr);
+  CHECK(status == 0);
+  return text;
 }
 
 }  // namespace edgert::cuda

@@ -1,10 +1,7 @@
-// What goes wrong, on the fake driver: no driver, no device, no memory, a lost device, any call.
-// Each test runs in a process of its own, since a driver is loaded once.
-#include <sys/wait.h>
-#include <unistd.h>
-
+// What goes wrong once there is a device, on the fake driver: memory, launches, a lost device, any
+// call. Each test runs in a process of its own, since what it breaks stays broken.
 #include <algorithm>
-#include <filesystem>
+#include <functional>
 
 #include "cuda_fixture.hpp"
 
@@ -14,93 +11,6 @@ using namespace edgert::cuda;
 namespace {
 
 constexpr Status kInvalidValue = 1, kLaunchFailed = 719;
-
-// Runs `body` in a child, which must end well. What it wrote to standard error.
-template <typename Body>
-std::string in_child(Body body) {
-  int ends[2];
-  CHECK(pipe(ends) == 0);
-  const pid_t child = fork();
-  CHECK(child >= 0);
-  if (child == 0) {
-    dup2(ends[1], STDERR_FILENO);
-    close(ends[0]);
-    close(ends[1]);
-    body();
-    std::exit(0);  // with the sanitizers' checks
-  }
-  close(ends[1]);
-  std::string text;
-  char buffer[4096];
-  for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
-    text.append(buffer, static_cast<std::size_t>(n));
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (status != 0) std::fputs(text.c_str(), stderr);
-  CHECK(status == 0);
-  return text;
-}
-
-// driver_state() with this library and these facts; driver() agrees.
-void check_state(const char* library, const char* facts, const char* fault,
-                 const std::string& expected) {
-  CHECK(in_child([&] {
-          setenv("EDGERT_LIBCUDA", library, 1);
-          setenv("EDGERT_FAKE_CUDA_DEVICE", facts, 1);
-          setenv("EDGERT_FAKE_CUDA_FAIL", fault, 1);
-          CHECK(contains(driver_state(), expected));
-          if (expected == "ok") return;
-          CHECK(contains(error_of<UnavailableError>([] { driver(); }), expected));
-          CHECK_THROWS(Device::get(0), UnavailableError);
-        }) == "");
-}
-
-void test_states_of_the_driver() {
-  check_state(EDGERT_FAKE_CUDA, "", "", "ok");
-  check_state("/nowhere/libcuda.so.1", "", "", "/nowhere/libcuda.so.1 not found");
-  check_state(__FILE__, "", "", "cannot be loaded: ");
-  check_state("libm.so.6", "", "", "says no version: is it NVIDIA's driver?");
-  check_state(EDGERT_BROKEN_CUDA, "", "", "(driver 12.8) has no cuInit, which every driver");
-  check_state(EDGERT_FAKE_CUDA, "driver=12020", "",
-              "driver 12.2 found, 12.6 or later expected: update NVIDIA's driver to 560 or later");
-  check_state(EDGERT_FAKE_CUDA, "driver=13000", "", "ok");
-  check_state(EDGERT_FAKE_CUDA, "devices=0", "", "no CUDA device: the driver 12.6 sees none");
-  check_state(EDGERT_FAKE_CUDA, "", "cuInit:1:999",
-              "no CUDA device: cuInit says CUDA_ERROR_UNKNOWN (999): unknown error");
-  check_state(EDGERT_FAKE_CUDA, "", "cuDeviceGetCount:1:3",
-              "no CUDA device: cuDeviceGetCount says CUDA_ERROR_NOT_INITIALIZED (3)");
-}
-
-// A failure is remembered: not every call of edgert.backends() opens libraries.
-void test_a_failed_load_is_tried_again_under_another_name_only() {
-  in_child([] {
-    const auto link = std::filesystem::temp_directory_path() /
-                      ("edgert_libcuda_" + std::to_string(getpid()) + ".so");
-    setenv("EDGERT_LIBCUDA", link.c_str(), 1);
-    const std::string absent = link.string() + " not found";
-    CHECK(driver_state() == absent);
-    std::filesystem::create_symlink(EDGERT_FAKE_CUDA, link);
-    CHECK(driver_state() == absent);
-    CHECK(contains(error_of<UnavailableError>([] { driver(); }), absent));
-    setenv("EDGERT_LIBCUDA", EDGERT_FAKE_CUDA, 1);
-    CHECK(driver_state() == "ok");
-    setenv("EDGERT_LIBCUDA", "/nowhere", 1);  // there is one: it stays
-    CHECK(driver_state() == "ok" && &driver() == &driver());
-    std::filesystem::remove(link);
-  });
-}
-
-void test_threads_load_one_driver() {
-  in_child([] {
-    use_fake_driver();
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t)
-      threads.emplace_back([] { CHECK(Device::get(0)->ordinal() == 0 && driver_state() == "ok"); });
-    for (std::thread& thread : threads) thread.join();
-    CHECK(fake_cuda_alive(nullptr) == 0);
-  });
-}
 
 // Everything that a lane does, once.
 void do_everything() {
@@ -193,11 +103,170 @@ void test_any_call_may_fail() {
   }
 }
 
+// On a device with these facts.
+template <typename Body>
+std::string on_device(const char* facts, Body body) {
+  return in_child([&] {
+    use_fake_driver();
+    fake_cuda_device(facts);
+    body(Device::get(0));
+    CHECK(fake_cuda_alive(nullptr) == 0);
+  });
+}
+
+std::string allocation_error(const std::shared_ptr<Device>& device, std::size_t bytes,
+                             DeviceBuffer::Kind kind) {
+  return error_of([&] { DeviceBuffer buffer(device, bytes, kind); });
+}
+
+constexpr std::size_t kMiB = 1 << 20;
+
+void test_out_of_memory_says_how_much() {
+  const std::string said = on_device("memory=1048576", [](const std::shared_ptr<Device>& device) {
+    const DeviceBuffer held(device, kMiB / 4);
+    const std::string text = allocation_error(device, 2 * kMiB, DeviceBuffer::Kind::kPlain);
+    CHECK(contains(text,
+                   "allocate 2097152 bytes of device memory on cuda:0: "
+                   "CUDA_ERROR_OUT_OF_MEMORY (2): out of memory; 786432 bytes (0.8 MiB) of "
+                   "the device's 1.0 MiB are free; take fewer lanes"));
+    fake_cuda_fail("cuMemHostAlloc", 1, kOutOfMemory);
+    CHECK(contains(error_of([&] { HostBuffer(device, 4096); }),
+                   "allocate 4096 bytes of page-locked host memory"));
+  });
+  CHECK(said == "");
+}
+
+void test_managed_memory_of_a_discrete_card() {
+  on_device("memory=1048576,integrated=0", [](const std::shared_ptr<Device>& device) {
+    const Stream stream(device);
+    const DeviceBuffer held(device, kMiB / 2, DeviceBuffer::Kind::kChosen);
+    CHECK(!held.managed());
+    const DeviceBuffer small(device, kMiB / 4, DeviceBuffer::Kind::kManaged);
+    CHECK(small.managed());
+    unsigned managed = 0;  // CU_POINTER_ATTRIBUTE_IS_MANAGED
+    CHECK(driver().pointer_get_attribute(&managed, 8, small.address()) == 0 && managed == 1);
+    small.prefetch(stream);
+    held.prefetch(stream);
+    for (const auto kind : {DeviceBuffer::Kind::kManaged, DeviceBuffer::Kind::kChosen}) {
+      const std::string text = allocation_error(device, kMiB, kind);
+      CHECK(contains(text, "allocate 1048576 bytes of") &&
+            contains(text, "; 524288 bytes (0.5 MiB)"));
+      CHECK(contains(text, kind == DeviceBuffer::Kind::kManaged ? "managed" : "device memory"));
+    }
+  });
+}
+
+void test_managed_memory_of_an_integrated_device() {
+  on_device("memory=1048576,integrated=1", [](const std::shared_ptr<Device>& device) {
+    CHECK(device->integrated() && !device->concurrent_managed());
+    const Stream stream(device);
+    const DeviceBuffer plain(device, kMiB / 2, DeviceBuffer::Kind::kChosen);
+    CHECK(!plain.managed());
+    const DeviceBuffer more(device, 3 * kMiB / 4, DeviceBuffer::Kind::kChosen);  // than is free
+    CHECK(more.managed());
+    more.prefetch(stream);  // nothing to move, and the driver would refuse
+    fake_cuda_fail("cuMemAlloc_v2", 1, kOutOfMemory);  // it is free, but in pieces
+    CHECK(DeviceBuffer(device, kMiB / 4, DeviceBuffer::Kind::kChosen).managed());
+    CHECK(contains(allocation_error(device, 2 * kMiB, DeviceBuffer::Kind::kChosen),
+                   "allocate 2097152 bytes of managed memory on cuda:0: CUDA_ERROR_OUT_OF_MEMORY"));
+    fake_cuda_fail("cuMemAlloc_v2", 1, kInvalidValue);  // not for want of memory: not hidden
+    CHECK(contains(allocation_error(device, 64, DeviceBuffer::Kind::kChosen), "device memory"));
+  });
+}
+
+void test_kernels_that_cannot_be_had() {
+  on_device("capability=75,name=Fake T4", [](const std::shared_ptr<Device>& device) {
+    const std::string text =
+        error_of([&] { Module(device, "not an image", "edgert.sm_87.cubin"); });
+    CHECK(contains(text,
+                   "load the kernels of edgert.sm_87.cubin on Fake T4 (sm_75): "
+                   "CUDA_ERROR_NO_BINARY_FOR_GPU (209)"));
+    CHECK(contains(text, "compiled for another GPU"));
+    const Module module(device, "// comment\n.version 8.5\n.target sm_90\n",
+                        "edgert.compute_90.ptx");
+    CHECK(contains(error_of([&] { module.function("warp_bgr8_f64"); }),
+                   "find the kernel warp_bgr8_f64 in edgert.compute_90.ptx: CUDA_ERROR_NOT_FOUND"));
+  });
+}
+
+void test_launches_that_cannot_be() {
+  on_device("", [](const std::shared_ptr<Device>& device) {
+    const Lane lane;
+    const auto launch = [&](const Launch& shape) {
+      lane.add.launch(shape, lane.stream, lane.a.address(), lane.b.address(), 1, kCount);
+    };
+    CHECK(contains(error_of([&] { launch({{4, 2, 1}, {2048}, 16}); }),
+                   "launch add as 4x2x1 blocks of 2048x1x1 threads with 16 bytes of shared memory: "
+                   "CUDA_ERROR_INVALID_VALUE (1)"));
+    CHECK_THROWS(launch({{0}, {32}, 0}), CudaError);
+    CHECK_THROWS(launch({{1}, {32}, 64 * 1024}), CudaError);
+    lane.add.allow_shared_bytes(64 * 1024);
+    launch({{1}, {32}, 64 * 1024});
+    CHECK(contains(error_of([&] { lane.add.allow_shared_bytes(1 << 20); }),
+                   "allow add 1048576 bytes of shared memory a block, of " +
+                       std::to_string(device->max_shared_bytes())));
+    CHECK_THROWS(Function().launch({}, lane.stream), InvalidArgument);
+    CHECK_THROWS(Function().allow_shared_bytes(1), InvalidArgument);
+  });
+}
+
+// A kernel that goes astray is noticed where somebody waits; from then on everything fails at
+// once, nothing hangs, and what is destroyed says so in one line.
+void test_a_lost_device() {
+  const std::string said = on_device("", [](const std::shared_ptr<Device>& device) {
+    {
+      Lane lane;
+      const Event event(device, Event::Timing::kOn);
+      StreamPool pool(device);
+      const StreamPool::Lease lease = pool.lease();
+      Capture capture(lane.stream);
+      lane.enqueue_add(lane.slow_add, lane.a, lane.b, 1, lane.stream);
+      const Graph graph = capture.finish();
+      fake_cuda_fail("execute", 2, 700);
+      for (int replay = 0; replay < 3; ++replay) graph.launch(lane.stream);
+      event.record(lane.stream);
+      lease.view().wait(event);
+      const std::string text = error_of([&] { lane.stream.view().synchronize(); });
+      CHECK(contains(text, "wait for a stream: CUDA_ERROR_ILLEGAL_ADDRESS (700): an illegal"));
+      CHECK(contains(text, "the device is lost to this process") && contains(text, "restart it"));
+      for (const auto& later : std::vector<std::function<void()>>{
+               [&] { graph.launch(lane.stream); }, [&] { event.synchronize(); },
+               [&] { event.done(); }, [&] { DeviceBuffer buffer(device, 64); },
+               [&] { lease.view().synchronize(); }, [&] { Capture second(lane.stream); },
+               [&] { lane.fill(lane.a, 1); }, [&] { device->memory(); }})
+        CHECK(contains(error_of(later), "(700)"));
+    }
+    CHECK(fake_cuda_alive("context") == 1);
+  });
+  CHECK(std::count(said.begin(), said.end(), '\n') == 1);
+  CHECK(contains(said, "edgert: ") && contains(said, "CUDA_ERROR_ILLEGAL_ADDRESS (700)"));
+}
+
+void test_destructors_report() {
+  CHECK(contains(in_child([] {
+                   use_fake_driver();
+                   const DeviceBuffer buffer(Device::get(0), 64);
+                   fake_cuda_fail("cuMemFree_v2", 1, kInvalidValue);
+                   DeviceBuffer(Device::get(0), 64);
+                 }),
+                 "edgert: free device memory: CUDA_ERROR_INVALID_VALUE (1): invalid argument\n"));
+  // A process that ends takes the driver with it; what is destroyed later has nothing to tell.
+  CHECK(in_child([] {
+          use_fake_driver();
+          const DeviceBuffer buffer(Device::get(0), 64);
+          fake_cuda_fail("cuMemFree_v2", 0, kDeinitialized);
+        }) == "");
+}
+
 }  // namespace
 
 int main() {
-  test_states_of_the_driver();
-  test_a_failed_load_is_tried_again_under_another_name_only();
-  test_threads_load_one_driver();
   test_any_call_may_fail();
+  test_out_of_memory_says_how_much();
+  test_managed_memory_of_a_discrete_card();
+  test_managed_memory_of_an_integrated_device();
+  test_kernels_that_cannot_be_had();
+  test_launches_that_cannot_be();
+  test_a_lost_device();
+  test_destructors_report();
 }
