@@ -28,14 +28,14 @@ struct Emulated<kKernel, kThreads> {
   }
 };
 
-#define EDGERT_EMULATED(name, threads)           \
+#define EDGERT_EMULATED(name, threads) \
   {#name, Emulated<name, Threads::threads>::kBytes, Emulated<name, Threads::threads>::run}
-#define EDGERT_EMULATED_WARP(format)                       \
-  EDGERT_EMULATED(letterbox_##format##_f32, kApart),       \
-      EDGERT_EMULATED(letterbox_##format##_f16, kApart),   \
-      EDGERT_EMULATED(letterbox_##format##_s8, kApart),    \
-      EDGERT_EMULATED(crops_##format##_f32, kTogether),    \
-      EDGERT_EMULATED(crops_##format##_f16, kTogether),    \
+#define EDGERT_EMULATED_WARP(format)                     \
+  EDGERT_EMULATED(letterbox_##format##_f32, kApart),     \
+      EDGERT_EMULATED(letterbox_##format##_f16, kApart), \
+      EDGERT_EMULATED(letterbox_##format##_s8, kApart),  \
+      EDGERT_EMULATED(crops_##format##_f32, kTogether),  \
+      EDGERT_EMULATED(crops_##format##_f16, kTogether),  \
       EDGERT_EMULATED(crops_##format##_s8, kTogether)
 
 constexpr EmulatedKernel kKernels[] = {EDGERT_EMULATED_WARP(bgr8),

@@ -154,7 +154,8 @@ class Block {
       }
       if (at_warp == 0) return;
       if (at_block != 0 || at_warp != last - first) {
-        std::fprintf(stderr, "emulated kernel: %u threads of a warp wait for it, %u for the block\n",
+        std::fprintf(stderr,
+                     "emulated kernel: %u threads of a warp wait for it, %u for the block\n",
                      at_warp, at_block);
         std::abort();
       }
