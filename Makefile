@@ -7,13 +7,14 @@ DETECTOR ?= $(ASSETS)/models/yolov8n.onnx
 POSE ?= $(ASSETS)/models/pose_heatmap_256x192.onnx
 FRAMES ?= 100
 
-.PHONY: help test demo lint native bench build clean
+.PHONY: help test demo lint native fake bench build clean
 
 help:
 	@echo "make test    install into $(VENV) and run the test suite"
 	@echo "make demo    SOURCE=video DETECTOR=model.onnx POSE=model.onnx: people, tracked, with skeletons, in out/"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make native  the native tests under sanitizers"
+	@echo "make fake    a CUDA driver in host memory, for EDGERT_LIBCUDA=build/fake/libfakecuda.so"
 	@echo "make bench   every stage against the pure-Python path"
 	@echo "make build   a developer's build of the native core, for PYTHONPATH=src"
 
@@ -56,8 +57,14 @@ native: $(VENV)/lint
 	$(VENV)/bin/ctest --test-dir build/asan --output-on-failure
 	$(VENV)/bin/cmake -S . -B build/tsan -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \
 	  -DEDGERT_PYTHON=OFF -DEDGERT_TESTS=ON -DEDGERT_SANITIZE=thread
-	$(VENV)/bin/cmake --build build/tsan --target test_parallel test_pipeline
-	$(VENV)/bin/ctest --test-dir build/tsan --output-on-failure -R "parallel|pipeline"
+	$(VENV)/bin/cmake --build build/tsan --target test_parallel test_pipeline \
+	  test_cuda test_cuda_graph test_cuda_driver test_cuda_errors
+	$(VENV)/bin/ctest --test-dir build/tsan --output-on-failure -R "parallel|pipeline|cuda"
+
+fake: $(VENV)/lint
+	$(VENV)/bin/cmake -S . -B build/fake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \
+	  -DEDGERT_PYTHON=OFF -DEDGERT_FAKE=ON
+	$(VENV)/bin/cmake --build build/fake --target fakecuda
 
 bench: installed
 	$(VENV)/bin/python benchmarks/bench_stages.py

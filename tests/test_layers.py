@@ -54,6 +54,25 @@ def test_stages_tracker_and_drawing_know_no_device_and_no_python(path: Path) -> 
         )
 
 
+def test_only_cuda_and_bindings_know_cuda() -> None:
+    for path in files(CPP, ".hpp", ".cpp"):
+        if path.parent not in (CPP / "cuda", CPP / "bindings"):
+            assert not [name for name in includes(path) if name.startswith("cuda")], path
+
+
+def test_cuda_needs_no_toolkit() -> None:
+    """Neither a CUDA header nor Python, so that the same text is compiled everywhere."""
+    for path in files(CPP / "cuda", ".hpp", ".cpp"):
+        for included in includes(path):
+            assert not re.match(r"cuda[\w.]*$|nv|driver_types|pybind11|Python\.h|bindings/", included)
+
+
+def test_grids_include_only_the_shared_arithmetic() -> None:
+    headers = {path.name for path in files(ROOT / "kernels", ".h")}
+    for path in (ROOT / "kernels").glob("*.cu"):
+        assert set(includes(path)) <= headers, path
+
+
 def test_one_file_says_dlopen() -> None:
     users = [p for p in files(CPP, ".hpp", ".cpp") if re.search(r"\bdlopen\b", p.read_text())]
     assert relative(users) <= {"cpp/cuda/driver.cpp"}

@@ -142,9 +142,10 @@ std::string load(const std::string& path, Driver& table) {
   else if (status != kSuccess)
     return "no CUDA device: cuInit says " + status_text(table, status);
   int devices = 0;
-  if (table.device_get_count(&devices) != kSuccess || devices == 0)
-    return "no CUDA device: the driver " + version_text(version) + " counts none";
-  return "ok";
+  if (const Status status = table.device_get_count(&devices); status != kSuccess)
+    return "no CUDA device: cuDeviceGetCount says " + status_text(table, status);
+  return devices > 0 ? "ok"
+                     : "no CUDA device: the driver " + version_text(version) + " counts none";
 }
 
 struct Attempt {

@@ -17,12 +17,6 @@ std::string allocation(const Device& device, std::size_t bytes, const char* kind
          " memory on cuda:" + std::to_string(device.ordinal());
 }
 
-DevicePointer allocate_plain(const Device& device, std::size_t bytes) {
-  DevicePointer address = 0;
-  check(driver().mem_alloc(&address, bytes), allocation(device, bytes, "device"));
-  return address;
-}
-
 DevicePointer allocate_managed(const Device& device, std::size_t bytes) {
   // A discrete card would move pages to and fro over the bus at every use of what does not fit; on
   // an integrated one there is no other memory to move them to.
@@ -43,13 +37,18 @@ DeviceBuffer::DeviceBuffer(std::shared_ptr<Device> device, std::size_t bytes, Ki
     : device_(std::move(device)), bytes_(bytes) {
   if (bytes == 0) return;
   device_->make_current();
-  managed_ = kind == Kind::kManaged;
-  if (kind == Kind::kChosen && device_->integrated())
-    managed_ = bytes > device_->memory().free_bytes ||
-               driver().mem_alloc(&address_, bytes) == kOutOfMemory;
-  if (address_ != 0) return;
-  address_ = managed_ ? allocate_managed(*device_, bytes) : allocate_plain(*device_, bytes);
-  if (managed_ && device_->concurrent_managed())
+  if (kind != Kind::kManaged) {
+    const bool may_be_managed = kind == Kind::kChosen && device_->integrated();
+    const Status status = may_be_managed && bytes > device_->memory().free_bytes
+                              ? kOutOfMemory
+                              : driver().mem_alloc(&address_, bytes);
+    if (status == kSuccess) return;
+    if (status != kOutOfMemory || !may_be_managed)
+      throw CudaError(allocation(*device_, bytes, "device"), status);
+  }
+  managed_ = true;
+  address_ = allocate_managed(*device_, bytes);
+  if (device_->concurrent_managed())
     report(driver().mem_advise(address_, bytes, kSetPreferredLocation, device_->handle()),
            "advise where managed memory is to live");
 }

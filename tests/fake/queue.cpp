@@ -42,6 +42,7 @@ void Queue::push(Work work, bool always) {
   auto* item = new Item;
   item->work = std::move(work);
   item->always = always;
+  count_work(1);
   const std::lock_guard lock(producers_);
   last_->next.store(item, std::memory_order_release);
   last_ = item;
@@ -68,14 +69,14 @@ void Queue::run() {
     Item* item = taken_->next.load(std::memory_order_acquire);
     delete taken_;
     taken_ = item;
-    if (item->work == nullptr) return;
+    if (item->work == nullptr) return count_work(-1);
     if (item->always) {
       item->work();
-    } else if (begin_work()) {
-      if (fault("execute") == 0) item->work();
-      end_work();
+    } else if (lost() == 0 && fault("execute") == 0) {
+      item->work();
     }
     item->work = nullptr;  // what it held goes now, not with the next item
+    count_work(-1);
   }
 }
 

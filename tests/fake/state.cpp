@@ -105,7 +105,7 @@ bool destroys_context(Status status) {
 }
 
 std::atomic<Status> lost_with{0};
-std::atomic<int> running{0};
+std::atomic<int> pending{0};
 std::array<std::atomic<long>, 9> alive{};
 
 }  // namespace
@@ -122,14 +122,12 @@ Status fault(const char* function) {
   Faults& all = faults();
   if (!all.armed.load(std::memory_order_relaxed)) return 0;
   const std::lock_guard lock(all.mutex);
-  for (Fault& entry : all.list) {
-    if (entry.function != function) continue;
-    ++entry.calls;
-    if (entry.nth != 0 && entry.calls != entry.nth) continue;
-    if (destroys_context(entry.status)) lost_with.store(entry.status, std::memory_order_relaxed);
-    return entry.status;
-  }
-  return 0;
+  Status status = 0;
+  for (Fault& entry : all.list)
+    if (entry.function == function && (++entry.calls == entry.nth || entry.nth == 0))
+      status = entry.status;
+  if (destroys_context(status)) lost_with.store(status, std::memory_order_relaxed);
+  return status;
 }
 
 Status enter_without_context(const char* function) {
@@ -143,19 +141,13 @@ Status enter(const char* function) {
   return check_current_context();
 }
 
-bool begin_work() {
-  running.fetch_add(1, std::memory_order_relaxed);
-  if (lost() == 0) return true;
-  end_work();
-  return false;
+void count_work(int change) {
+  pending.fetch_add(change, std::memory_order_release);
 }
 
-void end_work() {
-  running.fetch_sub(1, std::memory_order_release);
-}
-
-void wait_for_lost_work() {
-  while (running.load(std::memory_order_acquire) > 0) usleep(100);
+Status wait_for_lost_work() {
+  while (pending.load(std::memory_order_acquire) > 0) usleep(100);
+  return lost();
 }
 
 void count(Kind kind, long change) {
@@ -174,6 +166,7 @@ void fake_cuda_fail(const char* function, int nth, int status) {
 }
 
 void fake_cuda_heal() {
+  if (lost() != 0) wait_for_lost_work();
   Faults& all = faults();
   const std::lock_guard lock(all.mutex);
   all.list.clear();

@@ -35,12 +35,11 @@ Status enter_without_context(const char* function);
 Status lost();
 // Counts a call and says how it fails, as enter() does, without asking for a driver.
 Status fault(const char* function);
-// Waits until no stream runs anything, once the device is lost: then memory can go.
-void wait_for_lost_work();
-
-// Around what a stream runs. False: the device is lost, nothing is to be run.
-bool begin_work();
-void end_work();
+// Waits until the streams have run or dropped what they have, once the device is lost: then memory
+// can go. Gives lost().
+Status wait_for_lost_work();
+// Work that has been enqueued (+1) or is over (-1).
+void count_work(int change);
 
 int current_ordinal();
 

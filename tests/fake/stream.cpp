@@ -55,7 +55,7 @@ Status cuStreamDestroy_v2(StreamHandle handle) {
 }
 
 Status cuStreamSynchronize(StreamHandle handle) {
-  if (const Status status = enter(__func__)) return status;
+  if (const Status status = enter(__func__)) return lost() != 0 ? wait_for_lost_work() : status;
   StreamTag* stream = stream_of(handle);
   if (stream == nullptr) return kInvalidHandle;
   {
@@ -130,7 +130,7 @@ Status cuEventQuery(EventHandle handle) {
 }
 
 Status cuEventSynchronize(EventHandle handle) {
-  if (const Status status = enter(__func__)) return status;
+  if (const Status status = enter(__func__)) return lost() != 0 ? wait_for_lost_work() : status;
   EventTag* event = live(handle);
   if (event == nullptr) return kInvalidHandle;
   std::shared_ptr<const Mark> mark;
