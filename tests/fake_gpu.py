@@ -31,3 +31,14 @@ if _REASON and os.environ.get("EDGERT_REQUIRE_FAKE_GPU"):
     raise RuntimeError(_REASON)
 
 needs_fake_gpu = pytest.mark.skipif(bool(_REASON), reason=_REASON or "there")
+
+
+def _no_gpu() -> str:
+    from edgert.devices import cuda_state
+
+    state = cuda_state()
+    return "" if state == "ok" else state
+
+
+# The kernels run on the fake too, in the host's emulation, and on a real GPU where one is here.
+needs_gpu = pytest.mark.skipif(bool(_no_gpu()), reason=_no_gpu() or "there")
