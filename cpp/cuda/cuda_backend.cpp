@@ -94,16 +94,23 @@ void CudaBackend::begin_detection(std::size_t index, std::size_t slot) {
   device_->make_current();
   Lane& lane = *lanes_[index];
   lane.slot = slots_[slot].get();
-  lane.stream.view().wait(lane.slot->done);
-  lane.detection.begin(lane.slot->frame);
+  lane.host = Stopwatch();
+  lane.host.time([&] {
+    lane.stream.view().wait(lane.slot->done);
+    lane.detection.begin(lane.slot->frame);
+  });
 }
 
 void CudaBackend::end_detection(std::size_t index, Detections& detections) {
   device_->make_current();
   Lane& lane = *lanes_[index];
-  lane.detection.end(detections, times());
-  const Slot& slot = *lane.slot;
-  if (slot.copied) times().add_ms(Stage::kUpload, slot.done.ms_since(slot.begun));
+  lane.detection.wait();
+  lane.host.time([&] {
+    lane.detection.read(detections, times());
+    const Slot& slot = *lane.slot;
+    if (slot.copied) times().add_ms(Stage::kUpload, slot.done.ms_since(slot.begun));
+  });
+  if (!lane.pose) times().add(Stage::kHost, lane.host.total());
 }
 
 std::span<const float> CudaBackend::embed(std::size_t index, std::span<const Box> boxes) {
@@ -115,7 +122,7 @@ std::span<const float> CudaBackend::embed(std::size_t index, std::span<const Box
   for (std::size_t first = 0; first < boxes.size();) {
     const std::span<const Box> part = next_batch(boxes, first, lane.reid->max_batch());
     lane.reid->begin(lane.slot->frame, part);
-    lane.reid->end();
+    lane.reid->wait();
     const std::size_t count = part.size() * width;
     if (output.dtype == DType::kFloat32) {
       std::copy_n(static_cast<const float*>(lane.features.data()), count, row);
@@ -134,8 +141,9 @@ void CudaBackend::begin_poses(std::size_t index, std::span<const Box> boxes) {
   device_->make_current();
   Lane& lane = *lanes_[index];
   lane.people = boxes;
-  if (!boxes.empty())
-    lane.pose->begin(lane.slot->frame, next_batch(boxes, 0, lane.pose->max_batch()));
+  if (boxes.empty()) return;
+  lane.host.time(
+      [&] { lane.pose->begin(lane.slot->frame, next_batch(boxes, 0, lane.pose->max_batch())); });
 }
 
 std::size_t CudaBackend::end_poses(std::size_t index, Poses poses) {
@@ -146,18 +154,22 @@ std::size_t CudaBackend::end_poses(std::size_t index, Poses poses) {
   CropLane::Times total;
   for (std::size_t first = 0; first < lane.people.size();) {
     const std::span<const Box> part = next_batch(lane.people, first, lane.pose->max_batch());
-    if (first > 0) lane.pose->begin(lane.slot->frame, part);
-    const CropLane::Times part_times = lane.pose->end();
-    total.crop_ms += part_times.crop_ms;
-    total.network_ms += part_times.network_ms;
-    total.read_out_ms += part_times.read_out_ms;
-    read_joints(lane, part, poses.keypoints + 2 * joints * first, poses.scores + joints * first,
-                dropped);
+    if (first > 0) lane.host.time([&] { lane.pose->begin(lane.slot->frame, part); });
+    lane.pose->wait();
+    lane.host.time([&] {
+      const CropLane::Times part_times = lane.pose->times();
+      total.crop_ms += part_times.crop_ms;
+      total.network_ms += part_times.network_ms;
+      total.read_out_ms += part_times.read_out_ms;
+      read_joints(lane, part, poses.keypoints + 2 * joints * first, poses.scores + joints * first,
+                  dropped);
+    });
     first += part.size();
   }
   times().add_ms(Stage::kCrop, total.crop_ms);
   times().add_ms(Stage::kPose, total.network_ms);
   times().add_ms(Stage::kKeypoints, total.read_out_ms);
+  times().add(Stage::kHost, lane.host.total());
   return dropped;
 }
 

@@ -63,6 +63,7 @@ class CudaBackend final : public Backend {
 
     Stream stream;
     const Slot* slot = nullptr;  // the frame's
+    Stopwatch host;              // of the frame
     DetectionLane detection;
     HostBuffer features;  // of one batch
     std::optional<CropLane> reid;

@@ -25,8 +25,9 @@ class DetectionLane {
 
   // `frame` as the device sees it.
   void begin(const FrameView& frame);
-  // Waits.
-  void end(Detections& detections, StageTimes& times);
+  void wait() { wait_.until(done_); }
+  // Once it is done.
+  void read(Detections& detections, StageTimes& times);
 
   const std::string& why_not_recorded() const { return recording_.why_not(); }
 
