@@ -60,7 +60,7 @@ native: $(VENV)/lint
 	$(VENV)/bin/cmake -S . -B build/tsan -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \
 	  -DEDGERT_PYTHON=OFF -DEDGERT_TESTS=ON -DEDGERT_SANITIZE=thread
 	$(VENV)/bin/cmake --build build/tsan --target test_parallel test_pipeline \
-	  test_cuda test_cuda_graph test_cuda_driver test_cuda_errors test_cuda_fake
+	  test_cuda test_cuda_graph test_cuda_driver test_cuda_errors test_cuda_fake test_cuda_device
 	$(VENV)/bin/ctest --test-dir build/tsan --output-on-failure -R "parallel|pipeline|cuda"
 
 fake: $(VENV)/lint

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "add_kernels.hpp"
 #include "check.hpp"
 #include "cuda/cuda_error.hpp"
 #include "cuda/graph.hpp"
@@ -22,9 +23,8 @@ namespace edgert::cuda {
 inline constexpr int kCount = 1000;
 inline constexpr std::size_t kBytes = kCount * sizeof(int);
 inline constexpr auto kSlow = std::chrono::milliseconds(30);
-inline constexpr char kImage[] = "\177ELF and what else a cubin has";
 
-// add(const int* from, int* to, int value, int count): to[i] = from[i] + value
+// As add_kernels.hpp has them.
 inline constexpr std::size_t kAddArguments[] = {8, 8, 4, 4};
 
 inline void run_add(const fake::Shape&, void** arguments) {
@@ -50,7 +50,7 @@ inline void use_fake_driver() {
 struct Lane {
   std::shared_ptr<Device> device = Device::get(0);
   Stream stream{device};
-  Module module{device, kImage, "test"};
+  Module module{device, kAddKernels, "add_kernels.hpp"};
   Function add = module.function("add");
   Function slow_add = module.function("slow_add");
   DeviceBuffer a{device, kBytes}, b{device, kBytes};
