@@ -48,7 +48,7 @@ lint: $(VENV)/lint installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	git ls-files '*.hpp' '*.cpp' '*.h' | xargs $(VENV)/bin/clang-format --dry-run --Werror
+	git ls-files '*.hpp' '*.cpp' '*.h' '*.cu' | xargs $(VENV)/bin/clang-format --dry-run --Werror
 
 native: $(VENV)/lint
 	headers=$$(dirname $(CURDIR)/$(VENV)/lib/python*/site-packages/nvidia/*/include/cuda.h | paste -sd ";") && \

@@ -1,38 +1,62 @@
-// The few things a device must do between the networks. cpu/ does them as loops over kernels/*.h.
+// What a device does for a frame between the host's decisions: find boxes, describe people, find
+// their joints. cpu/ does it while it is asked to, cuda/ while the host does something else.
 #pragma once
 
 #include <cstddef>
 #include <span>
+#include <string>
 
-#include "stages/affine.hpp"
+#include "stage_times.hpp"
 #include "stages/detect.hpp"
 #include "stages/frame.hpp"
-#include "stages/pose.hpp"
-#include "tensor.hpp"
 
 namespace edgert {
 
+// A frame and where its pixels are.
+struct Picture {
+  FrameView view;
+  bool on_device = false;      // in the memory of the device that the backend works on
+  void* written_on = nullptr;  // the device's stream that may still be writing it; null: none
+};
+
+// Where poses go: (people, joints, 2) frame pixels and (people, joints).
+struct Poses {
+  float* keypoints;
+  float* scores;
+};
+
+// `lane` tells the frames in flight apart. Of one lane the calls come in the order in which they
+// stand here, of one function one at a time; different functions are called by different threads.
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Fills the first placements.size() items of a network input (N, 3, H, W).
-  virtual void warp(const FrameView& frame, std::span<const Placement> placements,
-                    const Normalization& normalization, const TensorView& input) = 0;
+  // Takes up a frame. Its pixels stay as they are until the frame is through.
+  virtual void begin_detection(std::size_t lane, const Picture& picture) = 0;
+  // Waits for its boxes.
+  virtual void end_detection(std::size_t lane, Detections& detections) = 0;
 
-  // Decodes a detector output (1, 4 + classes + 3 * joints, anchors).
-  virtual void decode_boxes(const TensorView& output, int classes, const BoxFilter& filter,
-                            const Affine& to_frame, Detections& detections) = 0;
+  // feature_width() values for each box, valid until the next call.
+  virtual std::span<const float> embed(std::size_t lane, std::span<const Box> boxes) = 0;
 
-  // Decodes the first to_frame.size() items of (N, joints, h, w); `offsets` is null or (N, 2 *
-  // joints, h, w). Writes keypoints (people, joints, 2) and scores (people, joints); returns the
-  // heatmaps dropped.
-  virtual std::size_t decode_heatmaps(const TensorView& heatmaps, const TensorView* offsets,
-                                      const HeatmapLayout& layout, std::span<const Affine> to_frame,
-                                      float* keypoints, float* scores) = 0;
+  virtual void begin_poses(std::size_t lane, std::span<const Box> boxes) = 0;
+  // Waits for them. Returns how many heatmaps were dropped because a value was not finite.
+  virtual std::size_t end_poses(std::size_t lane, Poses poses) = 0;
 
-  // Copies the first `items` of an output to the host, as float.
-  virtual void read(const TensorView& output, std::size_t items, float* values) = 0;
+  // Joints that end_poses() gives; 0 without a pose network.
+  virtual int pose_joints() const = 0;
+  // Joints that detections come with, of a one-stage pose model.
+  virtual int detector_joints() const = 0;
+  // Values that describe a person; 0 without an appearance network.
+  virtual std::size_t feature_width() const = 0;
+
+  // Why work that could be replayed is enqueued step by step instead; empty where it is not so.
+  virtual std::string why_not_recorded() const { return {}; }
+
+  StageTimes& times() { return times_; }
+
+ private:
+  StageTimes times_;
 };
 
 }  // namespace edgert

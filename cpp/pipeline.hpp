@@ -1,6 +1,7 @@
-// Frames in, people with skeletons out. A frame passes two legs: detection (letterbox, network,
-// boxes, tracker) on the thread that submits it, and pose (crops, network, keypoints) on a thread
-// of the pipeline's own. So frame i + 1 is detected and tracked while frame i gets its poses.
+// Frames in, people with skeletons out. A frame passes three stations, each with a thread of its
+// own: taking it up (whoever submits it), tracking, and its end. Between them a backend finds boxes
+// and joints. So frame i + 1 is detected while frame i is tracked and while frame i - 1 gets its
+// poses, whether the backend works inside the calls or beside them.
 #pragma once
 
 #include <chrono>
@@ -14,34 +15,10 @@
 #include <vector>
 
 #include "backend.hpp"
-#include "engine.hpp"
-#include "stage_times.hpp"
 #include "stages/people.hpp"
 #include "track/bytetrack.hpp"
 
 namespace edgert {
-
-struct DetectorLeg {
-  std::unique_ptr<Engine> engine;
-  Normalization normalization;
-  int classes = 0;
-  BoxFilter filter;
-  int joints = 0;  // of a one-stage pose model
-};
-
-struct PoseLeg {
-  std::unique_ptr<Engine> engine;  // outputs: heatmaps, then offsets where the model has them
-  Normalization normalization;
-  HeatmapLayout layout;
-  double padding = 1.25;
-};
-
-// An appearance network: a person's crop in, a feature vector out.
-struct ReidLeg {
-  std::unique_ptr<Engine> engine;
-  Normalization normalization;
-  double padding = 1;
-};
 
 struct TrackerLeg {
   std::shared_ptr<track::ByteTrack>
@@ -51,7 +28,7 @@ struct TrackerLeg {
 
 // A frame on its way, and in the end its result. Its memory is kept for later frames.
 struct Lane {
-  FrameView frame;
+  Picture picture;
   int stream = 0;
   double time_s = 0;
   StageTimes::Clock::time_point submitted;
@@ -63,11 +40,10 @@ struct Lane {
 
 class Pipeline {
  public:
-  // The engines of `reid` and `pose` and the tracker may be null. `lanes` frames are in flight at
-  // most.
-  Pipeline(std::unique_ptr<Backend> backend, DetectorLeg detector, ReidLeg reid, TrackerLeg tracker,
-           PoseLeg pose, int lanes);
-  // Waits for the frame in the pose leg.
+  // The tracker may be null. `lanes` frames are in flight at most, as many as the backend was made
+  // for.
+  Pipeline(std::unique_ptr<Backend> backend, TrackerLeg tracker, std::size_t lanes);
+  // Waits for the frames that a station is at work on.
   ~Pipeline();
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
@@ -75,9 +51,9 @@ class Pipeline {
   // Waits for a free lane; false if none was within `timeout`. A frame begun in it is to be
   // submitted.
   bool wait_for_lane(std::chrono::milliseconds timeout);
-  // Detects and tracks, and leaves the rest to the pose leg. The pixels stay the caller's and must
-  // live until the frame is collected. What fails is kept and thrown when the frame is collected.
-  void submit(const FrameView& frame, int stream, double time_s);
+  // Takes a frame up. The pixels stay the caller's and must live until the frame is collected. What
+  // fails is kept and thrown when the frame is collected.
+  void submit(const Picture& picture, int stream, double time_s);
 
   // The oldest frame once it is done, null if it was not within `timeout`; then release() it.
   // Frames come out in the order in which they were submitted.
@@ -87,40 +63,37 @@ class Pipeline {
   // Forgets all tracks. With no frame in flight.
   void reset();
   int in_flight() const;
-  StageTimes& times() { return times_; }
+  const Backend& backend() const { return *backend_; }
+  StageTimes& times() { return backend_->times(); }
 
  private:
-  void detect(Lane& lane);
-  std::span<const float> embed(const Lane& lane, double above_score);
-  void track(Lane& lane);
-  void estimate_poses(Lane& lane);
+  void track(std::size_t index);
+  std::span<const float> embed(std::size_t index, double above_score);
+  void end_poses(std::size_t index);
   track::ByteTrack& tracker_of(int stream);
-  void run_pose_leg();
-  void finish(Lane& lane);
-  Lane& lane(std::uint64_t sequence) { return lanes_[sequence % lanes_.size()]; }
+
+  template <typename Work>
+  void attend(const std::uint64_t& arrived, std::uint64_t& left, std::condition_variable& arrival,
+              std::condition_variable& next, Work work);
+  // What a station does to a frame, unless it has failed already; keeps what goes wrong.
+  template <typename Work>
+  void attempt(Lane& lane, Work work);
+  std::size_t index(std::uint64_t sequence) const { return sequence % lanes_.size(); }
 
   std::unique_ptr<Backend> backend_;
-  DetectorLeg detector_;
-  ReidLeg reid_;
   TrackerLeg tracker_;
-  PoseLeg pose_;
-
   std::vector<std::unique_ptr<track::ByteTrack>>
-      more_trackers_;                       // of the second source and later ones
-  std::vector<Placement> reid_placements_;  // of the crops of one batch
-  std::vector<float> features_;             // a row a detection
-  std::vector<Placement> placements_;       // of the crops of one pose batch
-  std::vector<Affine> to_frame_;
-  StageTimes times_;
+      more_trackers_;            // of the second source and later ones
+  std::vector<float> features_;  // a row a detection
 
   // Frames are numbered as they are submitted; lane n % lanes holds frame n.
-  // collected_ <= done_ <= detected_ <= collected_ + lanes
+  // collected_ <= done_ <= tracked_ <= submitted_ <= collected_ + lanes
   std::vector<Lane> lanes_;
-  mutable std::mutex mutex_;  // the members below
-  std::condition_variable changed_;
-  std::uint64_t detected_ = 0, done_ = 0, collected_ = 0;
+  mutable std::mutex mutex_;  // the counts
+  std::condition_variable lane_free_, to_track_, to_end_, result_ready_;
+  std::uint64_t submitted_ = 0, tracked_ = 0, done_ = 0, collected_ = 0;
   bool stopping_ = false;
-  std::thread pose_thread_;
+  std::thread track_thread_, end_thread_;
 };
 
 }  // namespace edgert

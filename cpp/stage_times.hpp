@@ -9,11 +9,24 @@
 
 namespace edgert {
 
-// In the order in which a frame meets them. kTotal is from submit to done.
-enum class Stage { kPreprocess, kDetect, kBoxes, kReid, kTrack, kCrop, kPose, kKeypoints, kTotal };
+// In the order in which a frame meets them. kUpload is only there on a device with memory of its
+// own. kTotal is from submit to done.
+enum class Stage {
+  kUpload,
+  kPreprocess,
+  kDetect,
+  kBoxes,
+  kReid,
+  kTrack,
+  kCrop,
+  kPose,
+  kKeypoints,
+  kTotal
+};
 
-inline constexpr std::array<const char*, 9> kStageNames{
-    "preprocess", "detect", "boxes", "reid", "track", "crop", "pose", "keypoints", "total"};
+inline constexpr std::array<const char*, 10> kStageNames{
+    "upload", "preprocess", "detect", "boxes",     "reid",
+    "track",  "crop",       "pose",   "keypoints", "total"};
 
 // Logarithmic bins with 32 steps an octave: a percentile is right to 1.6 %.
 class TimeHistogram {
@@ -37,6 +50,10 @@ class StageTimes {
   using Clock = std::chrono::steady_clock;
 
   void add(Stage stage, Clock::duration time);
+  void add_ms(Stage stage, float time_ms) {
+    add(stage, std::chrono::duration_cast<Clock::duration>(
+                   std::chrono::duration<float, std::milli>(time_ms)));
+  }
   void clear();
   TimeHistogram snapshot(Stage stage) const;
 
@@ -59,5 +76,12 @@ class Stopwatch {
  private:
   StageTimes::Clock::duration total_{};
 };
+
+template <typename Work>
+void timed(StageTimes& times, Stage stage, Work&& work) {
+  Stopwatch watch;
+  watch.time(work);
+  times.add(stage, watch.total());
+}
 
 }  // namespace edgert

@@ -7,10 +7,10 @@
 
 namespace edgert {
 
-enum class DType { kFloat32, kFloat16 };
+enum class DType { kFloat32, kFloat16, kInt8 };
 
 inline std::size_t size_bytes(DType dtype) {
-  return dtype == DType::kFloat32 ? 4 : 2;
+  return dtype == DType::kFloat32 ? 4 : (dtype == DType::kFloat16 ? 2 : 1);
 }
 
 // Contiguous, outermost dimension first; dimensions past `rank` are 1.

@@ -9,6 +9,23 @@ struct Box {
   float x1, y1, x2, y2;
 };
 
+// One detection as a GPU leaves it in memory that the host reads. Network pixels.
+struct DetectedBox {
+  Box box;
+  float score;
+  int class_id;
+  int anchor;
+  int unused;
+};
+
+// Before DetectedBox[max_detections], which float[max_detections][joints][3] follows: of one-stage
+// models, x, y in network pixels and a score.
+struct DetectedBoxes {
+  int count;
+  int dropped_rows;  // anchors with a value that is not finite
+  int unused[2];
+};
+
 EDGERT_HD Box box_from_center(float cx, float cy, float width, float height) {
   const float half_width = width * 0.5f, half_height = height * 0.5f;
   return {cx - half_width, cy - half_height, cx + half_width, cy + half_height};

@@ -24,4 +24,22 @@ EDGERT_HD int floor_to_int(float value) {
   return truncated - (value < static_cast<float>(truncated) ? 1 : 0);
 }
 
+EDGERT_HD unsigned bits_of(float value) {
+  return __builtin_bit_cast(unsigned, value);
+}
+
+EDGERT_HD float float_of(unsigned bits) {
+  return __builtin_bit_cast(float, bits);
+}
+
+// What nobody writes while a kernel reads it: a GPU takes the cache that is meant for that.
+template <typename T>
+EDGERT_HD T load(const T* address) {
+#if defined(__CUDA_ARCH__)
+  return __ldg(address);
+#else
+  return *address;
+#endif
+}
+
 }  // namespace edgert

@@ -56,11 +56,21 @@ EDGERT_HD float lerp(float a, float b, float weight) {
   return a + weight * (b - a);
 }
 
-// `at(x, y)` gives the source value of one channel, border included.
+// The three channels of a pixel.
+struct Color {
+  float channel[3];
+};
+
+EDGERT_HD Color lerp(const Color& a, const Color& b, float weight) {
+  return {{lerp(a.channel[0], b.channel[0], weight), lerp(a.channel[1], b.channel[1], weight),
+           lerp(a.channel[2], b.channel[2], weight)}};
+}
+
+// `at(x, y)` gives the source value, border included: of one channel, or all three as a Color.
 template <typename At>
-EDGERT_HD float warp_sample(Tap x, Tap y, At at) {
-  const float left = lerp(at(x.low, y.low), at(x.low, y.low + 1), y.weight);
-  const float right = lerp(at(x.low + 1, y.low), at(x.low + 1, y.low + 1), y.weight);
+EDGERT_HD auto warp_sample(Tap x, Tap y, At at) {
+  const auto left = lerp(at(x.low, y.low), at(x.low, y.low + 1), y.weight);
+  const auto right = lerp(at(x.low + 1, y.low), at(x.low + 1, y.low + 1), y.weight);
   return lerp(left, right, x.weight);
 }
 

@@ -168,7 +168,7 @@ def test_an_output_never_overwrites_an_input(video, base, tmp_path):
 
 
 def test_what_is_not_here_says_why(folder, base):
-    assert "no CUDA device" in error_of(edgert("run", folder, *base, "--device", "cuda:0"), 1)
+    assert "device 'cuda:7': " in error_of(edgert("run", folder, *base, "--device", "cuda:7"), 1)
     assert "tensorrt" in error_of(edgert("run", folder, *base, "--runtime", "tensorrt"), 1)
 
 

@@ -28,9 +28,14 @@ def relative(paths: list[Path]) -> set[str]:
     return {str(path.relative_to(ROOT)) for path in paths}
 
 
-@pytest.mark.parametrize("path", files(ROOT / "kernels", ".h"), ids=lambda p: p.name)
-def test_shared_arithmetic_includes_only_the_host_device_header(path: Path) -> None:
-    assert set(includes(path)) <= {"hd.h"}
+KERNELS = files(ROOT / "kernels", ".h", ".cu")
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.name)
+def test_kernels_include_only_each_other(path: Path) -> None:
+    assert set(includes(path)) <= {neighbour.name for neighbour in KERNELS}
+    if path.suffix == ".h":
+        assert not [name for name in includes(path) if name.endswith(".cu")]
 
 
 @pytest.mark.parametrize(
@@ -59,12 +64,6 @@ def test_cuda_needs_no_toolkit() -> None:
     foreign = re.compile(r"cuda[\w.]*$|nv|driver_types|pybind11|Python\.h|bindings/")
     for path in files(CPP / "cuda", ".hpp", ".cpp"):
         assert not [name for name in includes(path) if foreign.match(name)], path
-
-
-def test_grids_include_only_the_shared_arithmetic() -> None:
-    headers = {path.name for path in files(ROOT / "kernels", ".h")}
-    for path in (ROOT / "kernels").glob("*.cu"):
-        assert set(includes(path)) <= headers, path
 
 
 def test_one_file_says_dlopen() -> None:

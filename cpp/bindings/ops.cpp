@@ -3,7 +3,8 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
-#include "cpu/cpu_backend.hpp"
+#include "cpu/outputs.hpp"
+#include "cpu/warp.hpp"
 #include "error.hpp"
 #include "parallel.hpp"
 #include "stages/crop.hpp"
@@ -43,7 +44,7 @@ py::array letterbox_into(const py::array& image, const py::array& out,
                 static_cast<int>(output.shape[2]));
   {
     py::gil_scoped_release release;
-    cpu::CpuBackend().warp(frame, {&placement, 1}, normalization, output);
+    cpu::warp(frame, {&placement, 1}, normalization, output);
   }
   py::array_t<double> to_frame({2, 3});
   write_matrix(placement.to_frame, to_frame.mutable_data());
@@ -66,14 +67,26 @@ py::array crop_people_into(const py::array& image, const Floats& boxes, const py
   }
   {
     py::gil_scoped_release release;
-    cpu::CpuBackend().warp(frame, placements, normalization, output);
+    cpu::warp(frame, placements, normalization, output);
+  }
+  return to_frame;
+}
+
+// Network pixels to frame pixels of the crops that crop_people makes.
+py::array crop_matrices(const Floats& boxes, int width, int height, double padding) {
+  require(boxes.ndim() == 2 && boxes.shape(1) == 4, "boxes: expected (N, 4)");
+  py::array_t<double> to_frame({boxes.shape(0), py::ssize_t{2}, py::ssize_t{3}});
+  for (py::ssize_t i = 0; i < boxes.shape(0); ++i) {
+    const float* box = boxes.data() + 4 * i;
+    const Placement placement = crop({box[0], box[1], box[2], box[3]}, width, height, padding);
+    write_matrix(placement.to_frame, to_frame.mutable_data() + 6 * i);
   }
   return to_frame;
 }
 
 // One a thread, so that its buffers are kept between calls.
-cpu::CpuBackend& backend() {
-  thread_local cpu::CpuBackend instance;
+cpu::OutputReader& reader() {
+  thread_local cpu::OutputReader instance;
   return instance;
 }
 
@@ -88,7 +101,7 @@ py::tuple decode_yolo(const py::array& output, const Doubles& to_frame, int clas
   thread_local Detections found;
   {
     py::gil_scoped_release release;
-    backend().decode_boxes(tensor, classes, filter, affine, found);
+    reader().decode_boxes(tensor, classes, filter, affine, found);
   }
   const auto count = static_cast<py::ssize_t>(found.size());
   const auto joints = (tensor.shape[1] - 4 - classes) / 3;
@@ -126,8 +139,8 @@ py::tuple decode_heatmaps(const py::array& heatmaps, const py::object& offsets,
     float* points = keypoints.mutable_data();
     float* confidences = scores.mutable_data();
     py::gil_scoped_release release;
-    dropped = backend().decode_heatmaps(maps, offsets.is_none() ? nullptr : &vectors, layout,
-                                        affines, points, confidences);
+    dropped = reader().decode_heatmaps(maps, offsets.is_none() ? nullptr : &vectors, layout,
+                                       affines, points, confidences);
   }
   return py::make_tuple(keypoints, scores, dropped);
 }
@@ -139,6 +152,7 @@ void bind_ops(py::module_& m) {
   m.def("letterbox_into", &letterbox_into, "image"_a, "out"_a, "normalization"_a);
   m.def("crop_people_into", &crop_people_into, "image"_a, "boxes"_a, "out"_a, "normalization"_a,
         "padding"_a);
+  m.def("crop_matrices", &crop_matrices, "boxes"_a, "width"_a, "height"_a, "padding"_a);
   m.def("decode_yolo", &decode_yolo, "output"_a, "to_frame"_a, "classes"_a, "filter"_a);
   m.def("decode_heatmaps", &decode_heatmaps, "heatmaps"_a, "offsets"_a, "to_frame"_a, "layout"_a);
   m.def("num_threads", &num_threads);

@@ -10,7 +10,9 @@
 #include <string>
 
 #include "bindings/bindings.hpp"
-#include "cpu/cpu_backend.hpp"
+#include "bindings/cuda.hpp"
+#include "bindings/device_array.hpp"
+#include "bindings/networks.hpp"
 #include "error.hpp"
 #include "pipeline.hpp"
 #include "stages/preprocess.hpp"
@@ -23,43 +25,11 @@ using namespace std::chrono_literals;
 // How often a wait looks for Ctrl-C: waiting threads do not run Python's signal handlers.
 constexpr auto kSignalInterval = 50ms;
 
-// Calls back into Python: `run(batch)` works on the arrays that were given.
-class PythonEngine final : public Engine {
- public:
-  PythonEngine(py::object run, TensorView input, std::vector<TensorView> outputs, py::object arrays)
-      : Engine(input, std::move(outputs)), run_(std::move(run)), arrays_(std::move(arrays)) {}
-
-  // The pose thread may end last, without the GIL.
-  ~PythonEngine() override {
-    py::gil_scoped_acquire acquire;
-    run_ = py::object();
-    arrays_ = py::object();
-  }
-
-  void run(int batch) override {
-    py::gil_scoped_acquire acquire;
-    run_(batch);
-  }
-
- private:
-  py::object run_;
-  py::object arrays_;  // keeps the memory alive
-};
-
-std::unique_ptr<Engine> make_engine(const py::object& run, const py::array& input,
-                                    const std::vector<py::array>& outputs) {
-  std::vector<TensorView> views;
-  for (const py::array& output : outputs) views.push_back(tensor_view(output, "output"));
-  require(!views.empty(), "outputs: expected at least one");
-  return std::make_unique<PythonEngine>(run, tensor_view(input, "input"), std::move(views),
-                                        py::make_tuple(input, outputs));
-}
-
 // The native pipeline together with the frames that it looks at. Shared by the calls that are in
 // it, so that closing it under them is safe.
 struct Core {
   struct Held {
-    py::array image;
+    py::object image;
     py::object tag;
   };
 
@@ -76,15 +46,17 @@ struct Core {
 
 class PyPipeline {
  public:
-  PyPipeline(DetectorLeg detector, ReidLeg reid, TrackerLeg tracker, PoseLeg pose, int lanes)
+  PyPipeline(std::unique_ptr<Backend> backend, TrackerLeg tracker, std::size_t lanes)
       : core_(std::make_shared<Core>()) {
-    core_->pipeline.emplace(std::make_unique<cpu::CpuBackend>(), std::move(detector),
-                            std::move(reid), std::move(tracker), std::move(pose), lanes);
+    core_->pipeline.emplace(std::move(backend), std::move(tracker), lanes);
   }
 
   // Waits for a free lane; False if stop() or close() was called meanwhile.
-  bool submit(const py::array& image, const py::object& tag, int stream, double time_s) {
-    const FrameView frame = frame_view(image);
+  // `image`: an array of the host, or a DeviceArray.
+  bool submit(const py::object& image, const py::object& tag, int stream, double time_s) {
+    const Picture frame = py::isinstance<DeviceArray>(image)
+                              ? picture(image.cast<const DeviceArray&>())
+                              : Picture{frame_view(image.cast<py::array>())};
     const std::shared_ptr<Core> core = open();
     if (!wait([&] { return core->pipeline->wait_for_lane(kSignalInterval); })) return false;
     {
@@ -124,6 +96,7 @@ class PyPipeline {
   void resume() { stopped_ = false; }
 
   int in_flight() { return open()->pipeline->in_flight(); }
+  std::string why_not_recorded() { return open()->pipeline->backend().why_not_recorded(); }
 
   void reset() {
     require(in_flight() == 0, "reset: frames are in flight; collect them first");
@@ -195,30 +168,16 @@ class PyPipeline {
 
 std::unique_ptr<PyPipeline> make_pipeline(const py::object& detector, const py::object& reid,
                                           const py::object& tracker, const py::object& pose,
-                                          bool untracked, int lanes) {
+                                          bool untracked, int lanes, const py::object& context,
+                                          bool graphs) {
   require(lanes >= 1 && lanes <= 64, "lanes: expected 1 to 64");
-  const auto engine = [](const py::object& leg) {
-    return make_engine(leg.attr("run"), leg.attr("input"),
-                       leg.attr("outputs").cast<std::vector<py::array>>());
-  };
-  const auto normalization = [](const py::object& leg) {
-    return leg.attr("normalization").cast<Normalization>();
-  };
-  DetectorLeg detector_leg{
-      engine(detector), normalization(detector), detector.attr("classes").cast<int>(),
-      detector.attr("filter").cast<BoxFilter>(), detector.attr("joints").cast<int>()};
-  ReidLeg reid_leg;
-  if (!reid.is_none()) {
-    reid_leg = {engine(reid), normalization(reid), reid.attr("padding").cast<double>()};
-  }
+  const auto frames = static_cast<std::size_t>(lanes);
+  std::unique_ptr<Backend> backend =
+      context.is_none()
+          ? make_cpu_backend(detector, reid, pose, frames)
+          : make_cuda_backend(context.cast<CudaContext&>(), detector, reid, pose, frames, graphs);
   TrackerLeg tracker_leg{tracker.is_none() ? nullptr : share_tracker(tracker), untracked};
-  PoseLeg pose_leg;
-  if (!pose.is_none()) {
-    pose_leg = {engine(pose), normalization(pose), pose.attr("layout").cast<HeatmapLayout>(),
-                pose.attr("padding").cast<double>()};
-  }
-  return std::make_unique<PyPipeline>(std::move(detector_leg), std::move(reid_leg),
-                                      std::move(tracker_leg), std::move(pose_leg), lanes);
+  return std::make_unique<PyPipeline>(std::move(backend), std::move(tracker_leg), frames);
 }
 
 }  // namespace
@@ -264,9 +223,11 @@ void bind_pipeline(py::module_& m) {
            "stride_x"_a, "stride_y"_a, "refine"_a, "cells"_a, "blur_kernel"_a = 11,
            "offsets"_a = OffsetLayout{});
 
+  m.def("measure_network", &measure_network, "context"_a, "leg"_a, "batch"_a, "runs"_a);
+
   py::class_<PyPipeline>(m, "Pipeline")
       .def(py::init(&make_pipeline), "detector"_a, "reid"_a, "tracker"_a, "pose"_a, "untracked"_a,
-           "lanes"_a)
+           "lanes"_a, "context"_a = py::none(), "graphs"_a = true)
       .def("submit", &PyPipeline::submit, "image"_a, "tag"_a, "stream"_a, "time_s"_a)
       .def("collect", &PyPipeline::collect)
       .def("stop", &PyPipeline::stop)
@@ -275,6 +236,7 @@ void bind_pipeline(py::module_& m) {
       .def("clear_times", &PyPipeline::clear_times)
       .def("close", &PyPipeline::close)
       .def("stages", &PyPipeline::stages)
+      .def("why_not_recorded", &PyPipeline::why_not_recorded)
       .def_property_readonly("in_flight", &PyPipeline::in_flight);
 }
 

@@ -50,11 +50,7 @@ bool joints_finite(const YoloHead& head, std::size_t anchor) {
 
 void BoxDecoder::decode(const YoloHead& head, const BoxFilter& filter, const Affine& to_frame,
                         Detections& detections) {
-  detections.boxes.clear();
-  detections.scores.clear();
-  detections.class_ids.clear();
-  detections.keypoints.clear();
-  detections.keypoint_scores.clear();
+  detections.clear();
   select(head, filter, detections.dropped_rows);
   sort_candidates();
   const std::size_t count = candidates_.size();

@@ -1,7 +1,6 @@
 #include "cpu/keypoints.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -13,8 +12,6 @@ namespace edgert::cpu {
 namespace {
 
 constexpr std::size_t kGrainMaps = 16;
-constexpr int kMaxBlur = 31;  // cells
-constexpr int kWindow = 5;    // cells around a peak that DARK looks at
 
 struct Maximum {
   float value;
@@ -63,62 +60,23 @@ std::size_t find_first(const float* values, std::size_t count, float wanted) {
   return i;
 }
 
-// The Gaussian that OpenCV chooses for a kernel of this size when sigma is not given.
-struct Gaussian {
-  int radius;
-  std::array<float, kMaxBlur> weights;
-
-  explicit Gaussian(int size) : radius(size / 2), weights{} {
-    const double sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8;
-    double sum = 0;
-    std::array<double, kMaxBlur> exact{};
-    for (int i = 0; i < size; ++i) {
-      const double distance = i - radius;
-      exact[static_cast<std::size_t>(i)] = std::exp(-distance * distance / (2 * sigma * sigma));
-      sum += exact[static_cast<std::size_t>(i)];
+// The blurred map's cells around (x, y): the rows first, then the columns.
+template <typename At>
+Peak refine_dark(At at, int width, int height, int x, int y, const BlurKernel& blur) {
+  if (!dark_applies(width, height, x, y)) return {static_cast<float>(x), static_cast<float>(y)};
+  float rows[kDarkWindow][kDarkMaxBlur + kDarkWindow - 1];
+  float window[kDarkWindow * kDarkWindow];
+  const int half = kDarkWindow / 2, reach = blur.radius + half;
+  for (int column = 0; column < kDarkWindow; ++column) {
+    for (int row = std::max(y - reach, 0); row <= std::min(y + reach, height - 1); ++row) {
+      rows[column][row - y + reach] = blur_row(at, width, x + column - half, row, blur);
     }
-    for (std::size_t i = 0; i < weights.size(); ++i)
-      weights[i] = static_cast<float>(exact[i] / sum);
-  }
-};
-
-// The blurred map's 5 x 5 cells around (x, y); cells outside the map count as 0. The original
-// rescales the blurred map to the maximum before; a factor does not change the derivatives of the
-// logarithm.
-void blur_window(const float* map, int width, int height, int x, int y, const Gaussian& gaussian,
-                 float* window) {
-  const int reach = gaussian.radius + kWindow / 2;
-  for (int i = 0; i < kWindow * kWindow; ++i) window[i] = 0.0f;
-  for (int dy = -reach; dy <= reach; ++dy) {
-    if (y + dy < 0 || y + dy >= height) continue;
-    const float* row = map + (y + dy) * width;
-    float blurred[kWindow] = {};
-    for (int column = 0; column < kWindow; ++column) {
-      for (int k = -gaussian.radius; k <= gaussian.radius; ++k) {
-        const int source = x + column - kWindow / 2 + k;
-        if (source < 0 || source >= width) continue;
-        blurred[column] +=
-            gaussian.weights[static_cast<std::size_t>(k + gaussian.radius)] * row[source];
-      }
-    }
-    for (int line = 0; line < kWindow; ++line) {
-      const int k = dy - (line - kWindow / 2);
-      if (k < -gaussian.radius || k > gaussian.radius) continue;
-      const float weight = gaussian.weights[static_cast<std::size_t>(k + gaussian.radius)];
-      for (int column = 0; column < kWindow; ++column) {
-        window[line * kWindow + column] += weight * blurred[column];
-      }
+    const auto row_at = [&](int row) { return rows[column][row - y + reach]; };
+    for (int line = 0; line < kDarkWindow; ++line) {
+      window[line * kDarkWindow + column] = blur_column(row_at, height, y + line - half, blur);
     }
   }
-}
-
-Peak refine_dark(const float* map, int width, int height, int x, int y, const Gaussian& gaussian) {
-  if (x <= 1 || x >= width - 2 || y <= 1 || y >= height - 2) {
-    return {static_cast<float>(x), static_cast<float>(y)};
-  }
-  float window[kWindow * kWindow];
-  blur_window(map, width, height, x, y, gaussian, window);
-  for (float& value : window) value = std::log(std::max(value, 1e-10f));
+  for (float& value : window) value = dark_log(value);
   return dark_step(window, x, y);
 }
 
@@ -126,7 +84,7 @@ Peak refine_dark(const float* map, int width, int height, int x, int y, const Ga
 class JointDecoder {
  public:
   JointDecoder(const Heatmaps& heatmaps, const HeatmapLayout& layout)
-      : heatmaps_(heatmaps), layout_(layout), gaussian_(layout.blur_kernel) {}
+      : heatmaps_(heatmaps), layout_(layout), blur_(gaussian(layout.blur_kernel)) {}
 
   // Map `index` counts joints within people. False: a value is not finite.
   bool decode(std::size_t index, const Affine& to_frame, float* keypoint, float* score) const {
@@ -134,17 +92,19 @@ class JointDecoder {
     const std::size_t size = h.map_size();
     const float* map = h.data + index * size;
     const Maximum maximum = find_maximum(map, size);
+    float highest = 0.0f;
     float x = 0.5f * layout_.stride_x * static_cast<float>(h.width);
     float y = 0.5f * layout_.stride_y * static_cast<float>(h.height);
     if (maximum.finite) {
       const int cell = static_cast<int>(find_first(map, size, maximum.value));
+      highest = map[cell];  // of two zeros, which the maximum need not be
       const Peak peak = refine(index, map, cell % h.width, cell / h.width);
       x = cell_to_network(peak.x, layout_.stride_x, layout_.cells);
       y = cell_to_network(peak.y, layout_.stride_y, layout_.cells);
     }
     keypoint[0] = static_cast<float>(to_frame.x(x));
     keypoint[1] = static_cast<float>(to_frame.y(y));
-    *score = maximum.finite ? maximum.value : 0.0f;
+    *score = highest;
     return maximum.finite;
   }
 
@@ -152,11 +112,12 @@ class JointDecoder {
   Peak refine(std::size_t index, const float* map, int x, int y) const {
     const Heatmaps& h = heatmaps_;
     if (h.offsets != nullptr) return refine_by_offsets(index, x, y);
+    const auto at = [&](int column, int row) { return map[row * h.width + column]; };
     switch (layout_.refine) {
       case Refine::kQuarter:
-        return refine_quarter(map, h.width, h.height, x, y);
+        return refine_quarter(at, h.width, h.height, x, y);
       case Refine::kDark:
-        return refine_dark(map, h.width, h.height, x, y, gaussian_);
+        return refine_dark(at, h.width, h.height, x, y, blur_);
       case Refine::kNone:
         break;
     }
@@ -181,7 +142,7 @@ class JointDecoder {
 
   const Heatmaps& heatmaps_;
   const HeatmapLayout& layout_;
-  Gaussian gaussian_;
+  BlurKernel blur_;
 };
 
 }  // namespace

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <type_traits>
+#include <utility>
 
-#include "cpu/half.hpp"
+#include "cpu/packed_rows.hpp"
+#include "half.h"
 #include "parallel.hpp"
 #include "scratch.hpp"
 #include "simd.hpp"
@@ -18,12 +21,12 @@ constexpr int kGrainRows = 16;  // below this a second thread costs more than it
 
 // Memory of one thread, kept from frame to frame.
 struct Scratch {
-  std::vector<float> row;  // two source rows blended, BGR interleaved, border pixels included
-  std::vector<std::uint8_t> gathered;  // two source rows brought to packed BGR
-  std::vector<std::uint8_t> black;     // a source row of zeros, never written
-  std::vector<int> offsets;            // per output column: where its left tap begins in `row`
-  std::vector<float> weights;          // per output column: the share of its right tap
-  std::vector<float> planes;           // one output row, three planes of whole steps
+  std::vector<float> row;  // two source rows blended, channels interleaved, border pixels included
+  std::vector<std::uint8_t> packed;  // two source rows, of frames that are not packed colour
+  std::vector<std::uint8_t> black;   // a source row of zeros, never written
+  std::vector<int> offsets;          // per output column: where its left tap begins in `row`
+  std::vector<float> weights;        // per output column: the share of its right tap
+  std::vector<float> planes;         // one output row, three planes of whole steps
 };
 
 Scratch& scratch() {
@@ -87,24 +90,24 @@ void convert(const float* __restrict values, int count, std::uint16_t* __restric
   for (int i = 0; i < count; ++i) halves[i] = to_half(values[i]);
 }
 
-void store(const float* values, int count, float* output) {
+EDGERT_MULTIVERSION
+void convert(const float* __restrict values, int count, std::int8_t* __restrict bytes) {
+  for (int i = 0; i < count; ++i) bytes[i] = to_int8(values[i]);
+}
+
+void convert(const float* values, int count, float* output) {
   std::memcpy(output, values, static_cast<std::size_t>(count) * sizeof(float));
 }
 
-void store(const float* values, int count, std::uint16_t* output) {
-  convert(values, count, output);
+template <typename T>
+void fill(float value, int count, T* output) {
+  T converted;
+  convert(&value, 1, &converted);
+  std::fill_n(output, count, converted);
 }
 
-void fill(float value, int count, float* output) {
-  std::fill_n(output, count, value);
-}
-
-void fill(float value, int count, std::uint16_t* output) {
-  std::fill_n(output, count, to_half(value));
-}
-
-// Warps the rows of one placement that fall to one thread. `T` is float, or std::uint16_t for half
-// bits.
+// Warps the rows of one placement that fall to one thread. `T` is float, std::uint16_t for half
+// bits, or std::int8_t.
 template <typename T>
 class RowWarper {
  public:
@@ -113,12 +116,21 @@ class RowWarper {
       : frame_(frame),
         warp_(warp),
         normalization_(normalization),
+        in_order_(normalization),
         output_(output),
         output_width_(output_width),
         plane_(static_cast<std::size_t>(output_width) * static_cast<std::size_t>(output_height)),
         steps_width_((warp.width + kLanes - 1) / kLanes * kLanes),
         scratch_(scratch()) {
     prepare_columns();
+    const int begin = std::max(first_, 0), end = std::min(last_, frame.width - 1) + 1;
+    count_ = kChannels * (end - begin);
+    rows_.emplace(frame, begin, end, scratch_.packed);
+    if (frame.format == PixelFormat::kRgb8) {
+      // blend_columns() takes blue first: red goes by its name.
+      std::swap(in_order_.gain[0], in_order_.gain[2]);
+      std::swap(in_order_.bias[0], in_order_.bias[2]);
+    }
   }
 
   void write(int y) {
@@ -154,24 +166,18 @@ class RowWarper {
     reserve(scratch_.row, columns * kChannels + 1);
     reserve(scratch_.black, columns * kChannels);
     reserve(scratch_.planes, static_cast<std::size_t>(steps_width_) * kChannels);
-    if (!frame_.packed_pixels()) reserve(scratch_.gathered, 2 * columns * kChannels);
   }
 
   void write_shown(int y, T* row) {
     const Tap tap = axis_tap(warp_.y, y, frame_.height, warp_.border);
-    const int begin = std::max(first_, 0), end = std::min(last_, frame_.width - 1) + 1;
-    const int count = kChannels * (end - begin);
-    float* blended = scratch_.row.data() + kChannels * (begin - first_);
-    if (count > 0) {
-      const std::uint8_t* upper = source_row(tap.low, begin, end, 0);
-      const std::uint8_t* lower = source_row(tap.low + 1, begin, end, 1);
-      blend_rows(upper, lower, tap.weight, count, blended);
-    }
+    float* blended = scratch_.row.data() + kChannels * (std::max(first_, 0) - first_);
+    if (count_ > 0)
+      blend_rows(source_row(tap.low), source_row(tap.low + 1), tap.weight, count_, blended);
     const bool replicate = warp_.border == Border::kReplicate;
     for (int channel = 0; channel < kChannels; ++channel) {
       if (first_ < 0) scratch_.row[static_cast<std::size_t>(channel)] = 0.0f;
       if (last_ == frame_.width) {
-        blended[count + channel] = replicate ? blended[count - kChannels + channel] : 0.0f;
+        blended[count_ + channel] = replicate ? blended[count_ - kChannels + channel] : 0.0f;
       }
     }
     float* planes = scratch_.planes.data();
@@ -181,42 +187,37 @@ class RowWarper {
         red = row, green = row + plane_, blue = row + 2 * plane_;
       }
     }
+    const bool rgb = frame_.format == PixelFormat::kRgb8;
     blend_columns(scratch_.row.data(), scratch_.offsets.data(), scratch_.weights.data(),
-                  steps_width_, normalization_, red, green, blue);
+                  steps_width_, in_order_, rgb ? blue : red, green, rgb ? red : blue);
     if (red == planes) {
-      store(red, warp_.width, row);
-      store(green, warp_.width, row + plane_);
-      store(blue, warp_.width, row + 2 * plane_);
+      convert(red, warp_.width, row);
+      convert(green, warp_.width, row + plane_);
+      convert(blue, warp_.width, row + 2 * plane_);
     }
   }
 
-  // Packed BGR of source row y, columns [begin, end); `slot` tells the two rows of a blend apart.
-  const std::uint8_t* source_row(int y, int begin, int end, int slot) {
+  // Packed pixels of source row y, the border's included.
+  const std::uint8_t* source_row(int y) {
     if (y < 0 || y >= frame_.height) {
       if (warp_.border == Border::kBlack) return scratch_.black.data();
       y = clamp(y, 0, frame_.height - 1);
     }
-    const std::uint8_t* pixel =
-        frame_.data + y * frame_.row_stride_bytes + begin * frame_.pixel_stride_bytes;
-    if (frame_.packed_pixels()) return pixel;
-    std::uint8_t* gathered = scratch_.gathered.data() + slot * kChannels * (end - begin);
-    for (std::uint8_t* out = gathered; begin < end; ++begin, pixel += frame_.pixel_stride_bytes) {
-      for (int channel = 0; channel < kChannels; ++channel) {
-        *out++ = pixel[channel * frame_.channel_stride_bytes];
-      }
-    }
-    return gathered;
+    return rows_->row(y);
   }
 
   const FrameView& frame_;
   const Warp& warp_;
   const Normalization& normalization_;
+  Normalization in_order_;  // of the source's channels
   T* output_;
   int output_width_;
   std::size_t plane_;
-  int steps_width_;  // of the shown part, rounded up to whole steps
-  int first_ = 0, last_ = 0;
+  int steps_width_;           // of the shown part, rounded up to whole steps
+  int first_ = 0, last_ = 0;  // source columns
+  int count_ = 0;             // bytes of a source row within the frame
   Scratch& scratch_;
+  std::optional<PackedRows> rows_;
 };
 
 template <typename T>
@@ -241,10 +242,13 @@ void warp_as(const FrameView& frame, std::span<const Placement> placements,
 
 void warp(const FrameView& frame, std::span<const Placement> placements,
           const Normalization& normalization, const TensorView& output) {
-  if (output.dtype == DType::kFloat32) {
-    warp_as<float>(frame, placements, normalization, output);
-  } else {
-    warp_as<std::uint16_t>(frame, placements, normalization, output);
+  switch (output.dtype) {
+    case DType::kFloat32:
+      return warp_as<float>(frame, placements, normalization, output);
+    case DType::kFloat16:
+      return warp_as<std::uint16_t>(frame, placements, normalization, output);
+    case DType::kInt8:
+      return warp_as<std::int8_t>(frame, placements, normalization, output);
   }
 }
 

@@ -10,8 +10,9 @@
 
 namespace edgert::cpu {
 
-// Writes item i of `output`, (N, 3, H, W) float or half, from `frame` through placements[i], for
-// all i below placements.size(). The output holds RGB: the frame's channels reversed.
+// Writes item i of `output`, (N, 3, H, W) float, half or INT8, from `frame` through placements[i],
+// for all i below placements.size(). The output holds RGB. INT8 is the normalised value rounded
+// half to even and clamped: the scale is part of the normalisation.
 void warp(const FrameView& frame, std::span<const Placement> placements,
           const Normalization& normalization, const TensorView& output);
 

@@ -2,17 +2,21 @@
 // the same kernels/*.h. Everything is enqueued, nothing waits.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <tuple>
 
+#include "crop.h"
 #include "cuda/device.hpp"
 #include "cuda/graph.hpp"
 #include "cuda/module.hpp"
 #include "cuda/stream.hpp"
-#include "stages/affine.hpp"
+#include "frame.h"
 #include "stages/detect.hpp"
-#include "stages/frame.hpp"
 #include "stages/pose.hpp"
 #include "tensor.hpp"
 
@@ -43,35 +47,6 @@ class Prepared {
   std::tuple<Arguments...> arguments_;
 };
 
-// How a person's box becomes a region of the network's input.
-enum class CropKind { kGrow, kStretch };  // stages/crop.hpp: crop(), stretch()
-
-// ---- what the kernels write
-
-// One detection, as decode_boxes() leaves it in memory that the host reads. Network pixels. The
-// joints of a one-stage model follow all detections: (max_detections, joints, 3) floats.
-struct DetectedBox {
-  Box box;
-  float score;
-  std::int32_t class_id;
-  std::int32_t anchor;
-  std::int32_t unused;
-};
-
-struct DetectedBoxes {
-  std::int32_t count;
-  std::int32_t dropped_rows;
-  std::int32_t unused[2];
-  // DetectedBox[max_detections], then float[max_detections][joints][3]
-};
-
-// Network pixels; `finite` is 0 where the heatmap was dropped, then x, y are the crop's centre and
-// the score is 0.
-struct Joint {
-  float x, y, score;
-  std::int32_t finite;
-};
-
 class Kernels {
  public:
   // `folder` holds edgert.sm_<cc>.cubin files and edgert.compute_<cc>.ptx. throws UnavailableError
@@ -85,33 +60,44 @@ class Kernels {
 
   // Fills the first `count` items of `input` with the people in `boxes`: Box[count], frame pixels,
   // in memory that the device reads.
-  using Crops = Prepared<FrameView, const Box*, int, float, Normalization, void*, int, int>;
-  Crops crops(const FrameView& frame, const Box* boxes, int count, CropKind kind, float padding,
+  using Crops = Prepared<FrameView, const Box*, CropShape, Normalization, void*>;
+  Crops crops(const FrameView& frame, const Box* boxes, int count, CropKind kind, double padding,
               const Normalization& normalization, const TensorView& input) const;
 
-  // Bytes of scratch memory that decode_boxes() needs, and of its result.
+  // Bytes of scratch memory that decode_boxes() needs, whose content does not matter, and of its
+  // result.
   static std::size_t decode_scratch_bytes(int anchors, int max_detections);
   static std::size_t decode_result_bytes(int max_detections, int joints);
-  // `wanted_classes`: one flag a class, null: all. `result`: DetectedBoxes and what follows it.
+  // `wanted_classes`: one flag a class, null: all (filter's own are on the host and not read).
+  // `result`: DetectedBoxes and what follows it.
   void decode_boxes(StreamView stream, const TensorView& output, int classes,
                     const BoxFilter& filter, const std::uint8_t* wanted_classes, void* scratch,
                     DetectedBoxes* result) const;
 
-  // The first `people` items of (N, joints, h, w) to Joint[people][joints].
+  // The first `people` items of (N, joints, h, w) to Joint[people][joints] of keypoints.h.
   void decode_heatmaps(StreamView stream, const TensorView& heatmaps, const TensorView* offsets,
                        const HeatmapLayout& layout, int people, Joint* joints) const;
 
   // 1 - cosine of the angle between every row of a (rows_a, width) and of b (rows_b, width), to
-  // `distances` (rows_a, rows_b); 1 where a row has no length.
+  // `distances` (rows_a, rows_b); 1 where a row has no length. Squares must stay floats: normalise
+  // rows whose values do not.
   void cosine_distances(StreamView stream, const float* a, int rows_a, const float* b, int rows_b,
                         int width, float* distances) const;
 
   const std::string& image() const { return image_; }  // the file that was loaded
 
  private:
+  static constexpr std::size_t kFormats = 3, kTypes = 3;  // bgr8 with rgb8, nv12, yuyv; DType's
+
+  // The launch of a warp over `items` regions of (3, height, width).
+  Launch warp_shape(int width, int height, int items) const;
+
   std::shared_ptr<Device> device_;
   std::string image_;
   std::unique_ptr<Module> module_;
+  std::array<std::array<Function, kTypes>, kFormats> letterbox_, crops_;
+  std::array<Function, 2> select_, suppress_, joints_;  // of floats, of halves
+  Function cosine_;
 };
 
 }  // namespace edgert::cuda

@@ -112,6 +112,21 @@ HostBuffer& HostBuffer::operator=(HostBuffer&& other) noexcept {
   return *this;
 }
 
+DevicePointer mapped_address(const void* host) {
+  constexpr int kMemoryType = 2, kDeviceAddress = 3;  // CU_POINTER_ATTRIBUTE_...
+  constexpr int kHost = 1;                            // CU_MEMORYTYPE_HOST
+  const auto pointer = reinterpret_cast<DevicePointer>(host);
+  int type = 0;
+  // An address that the driver does not know is an error to it.
+  if (driver().pointer_get_attribute(&type, kMemoryType, pointer) != kSuccess) return 0;
+  DevicePointer address = 0;
+  if (type != kHost ||
+      driver().pointer_get_attribute(&address, kDeviceAddress, pointer) != kSuccess) {
+    return 0;
+  }
+  return address;
+}
+
 // ---- between them
 
 void copy_to_device(DevicePointer to, const void* from, std::size_t bytes, StreamView stream) {

@@ -62,6 +62,9 @@ class HostBuffer {
   std::size_t bytes_ = 0;
 };
 
+// Where the device sees page-locked host memory; 0 where it cannot (ordinary memory).
+DevicePointer mapped_address(const void* host);
+
 void copy_to_device(DevicePointer to, const void* from, std::size_t bytes, StreamView stream);
 void copy_to_host(void* to, DevicePointer from, std::size_t bytes, StreamView stream);
 void copy_on_device(DevicePointer to, DevicePointer from, std::size_t bytes, StreamView stream);

@@ -5,8 +5,8 @@
 #include <bit>
 #include <memory>
 
-#include "cpu/half.hpp"
 #include "error.hpp"
+#include "half.h"
 #include "parallel.hpp"
 #include "simd.hpp"
 

@@ -41,6 +41,14 @@ struct Detections {
   std::size_t dropped_rows = 0;        // anchors with a value that is not finite
 
   std::size_t size() const { return boxes.size(); }
+  void clear() {
+    boxes.clear();
+    scores.clear();
+    class_ids.clear();
+    keypoints.clear();
+    keypoint_scores.clear();
+    dropped_rows = 0;
+  }
 };
 
 }  // namespace edgert

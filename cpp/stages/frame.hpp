@@ -1,23 +1,13 @@
-// A frame as its owner holds it: 8-bit colour pixels of any layout in memory. Never owns, never
-// copies.
+// What a frame's luma and chroma mean: the standards of video, as the integers of kernels/color.h.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
+#include "frame.h"
 
 namespace edgert {
 
-// BGR, 8 bits a channel. Strides are in bytes and may be negative or 0 (a mirrored or a grey
-// image).
-struct FrameView {
-  const std::uint8_t* data = nullptr;
-  int width = 0;
-  int height = 0;
-  std::ptrdiff_t row_stride_bytes = 0;
-  std::ptrdiff_t pixel_stride_bytes = 3;
-  std::ptrdiff_t channel_stride_bytes = 1;
+enum class YuvStandard { kBt601, kBt709 };
+enum class YuvRange { kLimited, kFull };  // luma 16 to 235, or 0 to 255
 
-  bool packed_pixels() const { return pixel_stride_bytes == 3 && channel_stride_bytes == 1; }
-};
+YuvMatrix yuv_matrix(YuvStandard standard, YuvRange range);
 
 }  // namespace edgert

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from edgert.errors import UnavailableError
 
-__all__ = ["backends"]
+__all__ = ["backends", "choose_device", "require_runtime"]
 
 _RUNTIMES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
 
@@ -15,13 +15,16 @@ def backends() -> dict[str, str]:
     """Runtimes and devices, each "ok" or the reason why it cannot be used.
 
     Returns:
-        For example `{"onnxruntime:cpu": "ok", "cuda:0": "this version of edgert has no CUDA
-        device", ...}`.
+        For example `{"onnxruntime:cpu": "ok", "onnxruntime:cuda": "onnxruntime 1.23.2 is built
+        without CUDA; ...", "cuda:0": "libcuda.so.1 not found", ...}`.
     """
+    from edgert.devices import cuda_state
+
     have_onnxruntime = find_spec("onnxruntime") is not None
     return {
         "onnxruntime:cpu": "ok" if have_onnxruntime else _not_installed("onnxruntime"),
-        "cuda:0": "this version of edgert has no CUDA device yet; use device='cpu'",
+        "onnxruntime:cuda": _onnxruntime_cuda(have_onnxruntime),
+        "cuda:0": cuda_state(),
         "tensorrt": _not_yet("tensorrt", "tensorrt"),
         "tensorrt-rtx": _not_yet("tensorrt_rtx", "tensorrt-rtx"),
     }
@@ -45,19 +48,39 @@ def require_runtime(runtime: str) -> None:
         raise UnavailableError(f"runtime {runtime!r}: {reason}")
 
 
-def require_device(device: str) -> None:
-    """Raise unless `device` can be used; "auto" and "cpu" always can.
+def choose_device(device: str) -> tuple[str, str]:
+    """What "auto" means here, and why.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:0".
+
+    Returns:
+        "cpu" or "cuda:<number>", and the reason, empty where it was named.
 
     Raises:
         ValueError: It is no name of a device.
         UnavailableError: It cannot be used here; the text says why.
     """
-    if device in ("auto", "cpu"):
-        return
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or not (number.isdigit() or not number):
-        raise ValueError(f"device is {device!r}, expected 'auto', 'cpu' or 'cuda:0'")
-    raise UnavailableError(f"device {device!r}: {backends()['cuda:0']}")
+    from edgert.devices import ordinal_of
+
+    if device == "cpu":
+        return "cpu", ""
+    found = backends()
+    missing = next((found[key] for key in ("cuda:0", "onnxruntime:cuda") if found[key] != "ok"), "")
+    if device == "auto":
+        return ("cpu", f"no GPU: {missing}") if missing else ("cuda:0", "a GPU is here")
+    ordinal = ordinal_of(device)
+    if missing:
+        raise UnavailableError(f"device {device!r}: {missing}")
+    return f"cuda:{ordinal}", ""
+
+
+def _onnxruntime_cuda(installed: bool) -> str:
+    if not installed:
+        return _not_installed("onnxruntime-gpu")
+    from edgert.engines.onnxruntime import cuda_state
+
+    return cuda_state()
 
 
 def _not_installed(package: str) -> str:

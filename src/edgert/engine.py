@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgert.engines.base import Array, Network, TensorSpec
-from edgert.errors import ModelError
+from edgert.errors import ModelError, UnavailableError
 
 __all__ = ["Engine"]
 
@@ -31,10 +31,15 @@ class Engine:
         padding: Pose networks: how much larger than its box a person's crop is.
         cells: Pose networks: which pixel a heatmap cell stands for, "corner" or "center".
         refine: Pose networks: how a peak is refined between cells, "none", "quarter" or "dark".
-        max_batch: Pose networks with open batch: people per run at most.
+        max_batch: Pose networks with open batch: people per run at most. None: 8 on the CPU, 16 on
+            a GPU.
+
+    Attributes:
+        why_device: Why `device="auto"` took the device that it took; empty where one was named.
 
     Raises:
         ModelError: The file cannot be loaded, or has no single image input (N, 3, H, W).
+        UnavailableError: The runtime or device asked for is not here; `backends()` says why.
         ValueError: A parameter is out of its range.
     """
 
@@ -52,20 +57,21 @@ class Engine:
         padding: float | None = None,
         cells: str | None = None,
         refine: str | None = None,
-        max_batch: int = 8,
+        max_batch: int | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}, expected at least 1, or None for all cores")
-        if max_batch < 1:
+        if max_batch is not None and max_batch < 1:
             raise ValueError(f"max_batch is {max_batch}, expected at least 1")
-        self.network: Network = _load(path, runtime, device, threads, providers)
+        self.network: Network
+        self.network, self.why_device = _load(path, runtime, device, threads, providers)
         self.size = size
         self.mean = mean
         self.std = std
         self.padding = padding
         self.cells = cells
         self.refine = refine
-        self.max_batch = max_batch
+        self.max_batch = max_batch or (8 if self.network.device == "cpu" else 16)
         _check_input(self.network)
 
     @property
@@ -112,16 +118,25 @@ def _load(
     device: str,
     threads: int | None,
     providers: Sequence[str | tuple[str, dict[str, Any]]] | None,
-) -> Network:
-    from edgert.availability import require_device, require_runtime
-
-    require_runtime(runtime)
-    require_device(device)
+) -> tuple[Network, str]:
+    from edgert.availability import choose_device, require_runtime
     from edgert.engines.onnxruntime import OnnxRuntimeNetwork
 
-    if providers is None:
-        return OnnxRuntimeNetwork(path, threads=threads)
-    return OnnxRuntimeNetwork(path, threads=threads, providers=providers)
+    require_runtime(runtime)
+    if providers is not None:
+        return OnnxRuntimeNetwork(path, threads=threads, providers=providers), ""
+    chosen, why = choose_device(device)
+    if chosen == "cpu":
+        return OnnxRuntimeNetwork(path, threads=threads), why
+    from edgert.devices import ordinal_of
+    from edgert.engines.onnxruntime_cuda import OnnxRuntimeCudaNetwork
+
+    try:
+        return OnnxRuntimeCudaNetwork(path, ordinal=ordinal_of(chosen), threads=threads), why
+    except UnavailableError as error:
+        if device != "auto":
+            raise
+        return OnnxRuntimeNetwork(path, threads=threads), f"no GPU: {error}"
 
 
 def _check_input(network: Network) -> None:

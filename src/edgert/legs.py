@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgert import _core
-from edgert.engines.base import Array, Run
 from edgert.models import DetectorModel, PoseModel, ReidModel
+from edgert.models.binding import Bound, DeviceBound
 from edgert.ops import make_box_filter
 
 __all__ = ["DetectorLeg", "PoseLeg", "ReidLeg", "detector_leg", "pose_leg", "reid_leg"]
@@ -17,9 +17,7 @@ __all__ = ["DetectorLeg", "PoseLeg", "ReidLeg", "detector_leg", "pose_leg", "rei
 class DetectorLeg:
     """The detector bound to memory, and how its output is read."""
 
-    run: Run
-    input: Array
-    outputs: list[Array]
+    network: Bound | DeviceBound
     normalization: _core.Normalization
     classes: int
     filter: _core.BoxFilter
@@ -30,9 +28,7 @@ class DetectorLeg:
 class ReidLeg:
     """The appearance network bound to memory."""
 
-    run: Run
-    input: Array
-    outputs: list[Array]
+    network: Bound | DeviceBound
     normalization: _core.Normalization
     padding: float
 
@@ -41,9 +37,7 @@ class ReidLeg:
 class PoseLeg:
     """The pose network bound to memory, and how its output is read."""
 
-    run: Run
-    input: Array
-    outputs: list[Array]
+    network: Bound | DeviceBound
     normalization: _core.Normalization
     layout: _core.HeatmapLayout
     padding: float
@@ -63,11 +57,8 @@ def detector_leg(
     """
     flags = model.wanted_classes(classes)
     box_filter = make_box_filter(score_threshold, nms_threshold, max_detections, flags)
-    bound = model.bind()
     return DetectorLeg(
-        bound.run,
-        bound.input,
-        bound.outputs,
+        model.bind(),
         model.normalization,
         len(model.names),
         box_filter,
@@ -77,13 +68,9 @@ def detector_leg(
 
 def pose_leg(model: PoseModel) -> PoseLeg:
     """Bind a pose network."""
-    bound = model.bind()
-    return PoseLeg(
-        bound.run, bound.input, bound.outputs, model.normalization, model.layout, model.padding
-    )
+    return PoseLeg(model.bind(), model.normalization, model.layout, model.padding)
 
 
 def reid_leg(model: ReidModel) -> ReidLeg:
     """Bind an appearance network."""
-    bound = model.bind()
-    return ReidLeg(bound.run, bound.input, bound.outputs, model.normalization, model.padding)
+    return ReidLeg(model.bind(), model.normalization, model.padding)

@@ -2,6 +2,11 @@
 
 Arrays are taken where they are, whatever their strides; DLPack tensors and buffers too. Every
 function releases the GIL while it works, and uses `edgert.set_num_threads` threads.
+
+What is in a GPU's memory (DLPack, `__cuda_array_interface__`) is worked on there, and tensors come
+out there: arrays with both interfaces (`torch.from_dlpack`, `cupy.asarray`, `.numpy()`). Without
+`stream` such a call is done when it returns; with one, the address of a CUDA stream, its work is
+enqueued there in order, and the arrays must live until the stream is that far.
 """
 
 from __future__ import annotations
@@ -12,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgert import _core
+from edgert import _core, device_ops
+from edgert.devices import place_of
 from edgert.engines.base import Array
-from edgert.io.arrays import as_image
+from edgert.io.arrays import as_frame, as_image
 
-__all__ = ["crop_people", "decode_heatmaps", "decode_yolo", "letterbox"]
+__all__ = ["cosine_distances", "crop_people", "decode_heatmaps", "decode_yolo", "letterbox"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -30,8 +36,9 @@ def letterbox(
     size: tuple[int, int] = (640, 640),
     pad_value: float = 114,
     *,
-    out: Array | None = None,
-) -> tuple[Array, Float64]:
+    out: Any | None = None,
+    stream: int | None = None,
+) -> tuple[Any, Float64]:
     """Scale an image into a network input and pad the rest, as YOLOv8 is trained.
 
     The resized image has whole pixels, round(w r) by round(h r) with r = min(W / w, H / h); its top
@@ -42,6 +49,7 @@ def letterbox(
         size: Height and width of the result in pixels.
         pad_value: Colour of the padding, 0 to 255.
         out: (1, 3, H, W) float32 or float16, C-contiguous, to write to instead of a new array.
+        stream: Of images on a GPU: where to enqueue.
 
     Returns:
         The tensor, (1, 3, H, W) RGB in [0, 1], and `to_frame`, (2, 3) float64: network pixels to
@@ -50,9 +58,12 @@ def letterbox(
     Raises:
         ValueError: An array has the wrong dtype or shape, or `size` is not two positive numbers.
     """
+    normalization = _core.Normalization((0.0,) * 3, (1.0,) * 3, pad_value)
+    if place_of(image) != "cpu":
+        _check_size(size)
+        return device_ops.letterbox(as_frame(image, "image"), size, normalization, out, stream)
     source = as_image(image, "image")
     tensor = _output(out, 1, size)
-    normalization = _core.Normalization((0.0,) * 3, (1.0,) * 3, pad_value)
     return tensor, _core.letterbox_into(source, tensor, normalization)
 
 
@@ -64,8 +75,9 @@ def crop_people(
     std: Sequence[float] = IMAGENET_STD,
     padding: float = 1.25,
     *,
-    out: Array | None = None,
-) -> tuple[Array, Float64]:
+    out: Any | None = None,
+    stream: int | None = None,
+) -> tuple[Any, Float64]:
     """Cut each person out of an image into a pose network's input, as HRNet is trained.
 
     The box's shorter side grows to the network's aspect, both are scaled by `padding` around the
@@ -80,6 +92,7 @@ def crop_people(
         std: Likewise.
         padding: Factor on the box's size.
         out: (N, 3, H, W) float32 or float16, C-contiguous, to write to instead of a new array.
+        stream: Of images on a GPU: where to enqueue.
 
     Returns:
         The tensor, (N, 3, H, W) RGB, (value / 255 - mean) / std, and `to_frame`, (N, 2, 3) float64:
@@ -89,7 +102,6 @@ def crop_people(
         ValueError: An array has the wrong dtype or shape, a box is not finite, or a parameter is
             out of its range.
     """
-    source = as_image(image, "image")
     corners = np.ascontiguousarray(boxes, np.float32)
     if corners.size == 0:
         corners = corners.reshape(0, 4)
@@ -102,8 +114,14 @@ def crop_people(
         raise ValueError(f"padding is {padding}, expected more than 0 (1.25 is usual)")
     if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
         raise ValueError(f"mean is {mean} and std is {std}, expected 3 numbers each, std positive")
-    tensor = _output(out, len(corners), size)
     normalization = _core.Normalization(mean, std, 0.0)
+    if place_of(image) != "cpu":
+        _check_size(size)
+        found = as_frame(image, "image")
+        tensor = device_ops.crop_people(found, corners, size, normalization, padding, out, stream)
+        return tensor, _core.crop_matrices(corners, size[1], size[0], padding)
+    source = as_image(image, "image")
+    tensor = _output(out, len(corners), size)
     return tensor, _core.crop_people_into(source, corners, tensor, normalization, padding)
 
 
@@ -138,10 +156,11 @@ def decode_yolo(
     Raises:
         ValueError: An array has the wrong dtype or shape, or a parameter is out of its range.
     """
-    head = _floats(output, "output")
-    if head.ndim == 2:
+    on_gpu = place_of(output) != "cpu"
+    head: Any = output if on_gpu else _floats(output, "output")
+    if not on_gpu and head.ndim == 2:
         head = head[np.newaxis]
-    if head.ndim != 3 or head.shape[0] != 1 or head.shape[1] < 5:
+    if len(head.shape) != 3 or head.shape[0] != 1 or head.shape[1] < 5:
         raise ValueError(f"output: found shape {head.shape}, expected (1, 4 + C, A) of one image")
     count = head.shape[1] - 4
     flags = []
@@ -152,9 +171,13 @@ def decode_yolo(
                 raise ValueError(f"classes: found {wanted}, expected 0 to {count - 1}")
             flags[wanted] = 1
     box_filter = make_box_filter(score_threshold, nms_threshold, max_detections, flags)
-    boxes, scores, class_ids, *_ = _core.decode_yolo(
-        head, _matrices(to_frame, ()), count, box_filter
-    )
+    matrix = _matrices(to_frame, ())
+    if on_gpu:
+        boxes, scores, class_ids = device_ops.decode_yolo(
+            head, count, box_filter, max_detections, flags
+        )
+        return _to_frame(boxes.reshape(-1, 2, 2), matrix).reshape(-1, 4), scores, class_ids
+    boxes, scores, class_ids, *_ = _core.decode_yolo(head, matrix, count, box_filter)
     return boxes, scores, class_ids
 
 
@@ -198,17 +221,42 @@ def decode_heatmaps(
         raise ValueError(f"cells is {cells!r}, expected 'corner' or 'center'")
     if not stride > 0:
         raise ValueError(f"stride is {stride}, expected more than 0")
-    maps = _floats(heatmaps, "heatmaps")
-    if maps.ndim != 4 or 0 in maps.shape[1:]:
+    on_gpu = place_of(heatmaps) != "cpu"
+    maps: Any = heatmaps if on_gpu else _floats(heatmaps, "heatmaps")
+    if len(maps.shape) != 4 or 0 in maps.shape[1:]:
         raise ValueError(f"heatmaps: found shape {maps.shape}, expected (N, K, h, w)")
     layout = _core.HeatmapLayout(
         stride, stride, _core.Refine[refine], _core.Cells[cells], blur_kernel=blur_kernel
     )
+    if on_gpu:
+        matrices = _matrices(to_frame, (maps.shape[0],))
+        points, confidences = device_ops.decode_heatmaps(maps, offsets, layout)
+        return _to_frame(points, matrices[:, np.newaxis]), confidences
     vectors = None if offsets is None else _floats(offsets, "offsets")
     keypoints, scores, _ = _core.decode_heatmaps(
         maps, vectors, _matrices(to_frame, (len(maps),)), layout
     )
     return keypoints, scores
+
+
+def cosine_distances(a: Any, b: Any, *, out: Any | None = None, stream: int | None = None) -> Any:
+    """1 - cosine of the angle between every row of `a` and every row of `b`, on a GPU.
+
+    Args:
+        a: (M, F) float32 in a GPU's memory, C-contiguous.
+        b: (N, F), likewise.
+        out: (M, N) float32 there, to write to instead of a new array.
+        stream: Where to enqueue.
+
+    Returns:
+        (M, N) float32 in the GPU's memory, in [0, 2]; 1 where a row has no length.
+
+    Raises:
+        ValueError: An array has the wrong dtype or shape, or is in host memory.
+    """
+    if "cpu" in (place_of(a), place_of(b)):
+        raise ValueError("a, b: expected arrays in a GPU's memory; on the host NumPy does")
+    return device_ops.cosine_distances(a, b, out, stream)
 
 
 def make_box_filter(
@@ -227,9 +275,19 @@ def make_box_filter(
     return _core.BoxFilter(score_threshold, nms_threshold, max_detections, wanted_classes)
 
 
-def _output(out: Array | None, count: int, size: tuple[int, int]) -> Array:
+def _check_size(size: tuple[int, int]) -> None:
     if len(size) != 2 or not all(1 <= side <= 1 << 16 for side in size):
         raise ValueError(f"size is {size}, expected (height, width) in pixels")
+
+
+def _to_frame(points: Float32, matrices: Float64) -> Float32:
+    """(..., 2) network pixels to frame pixels, as the native stages do it: in double."""
+    scale, offset = matrices[..., [0, 1], [0, 1]], matrices[..., 2]
+    return (points.astype(np.float64) * scale + offset).astype(np.float32)
+
+
+def _output(out: Array | None, count: int, size: tuple[int, int]) -> Array:
+    _check_size(size)
     shape = (count, 3, *size)
     if out is None:
         return np.empty(shape, np.float32)

@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Any, Literal, overload
 
 from edgert import _core
+from edgert.devices import context, describe, on_device, ordinal_of
 from edgert.engine import Engine
-from edgert.io.arrays import DEFAULT_FPS, as_image
+from edgert.io.arrays import DEFAULT_FPS, as_frame
 from edgert.io.frame import Frame, Image
 from edgert.legs import detector_leg, pose_leg, reid_leg
 from edgert.models import DetectorModel, PoseModel, ReidModel
@@ -52,7 +53,8 @@ class Pipeline:
         reid: Path of an appearance network (a person's crop to a feature vector), or an `Engine`.
             It tells people apart who cross: see `ByteTrack`'s `appearance_thresh`.
         runtime: "auto" or "onnxruntime".
-        device: "auto" or "cpu".
+        device: "cpu", "cuda:0", or "auto": a GPU where there is one that can be used. All networks
+            work on one device.
         precision: "auto" runs a model as it is; "fp32", "fp16" and "int8" insist on what the model
             has.
         classes: Names (from the model's metadata, else COCO's) or indices of the classes wanted;
@@ -63,7 +65,9 @@ class Pipeline:
         max_detections: At most this many in a frame, the best.
         untracked: Also put out detections over the tracker's high threshold that no track took,
             with id -1.
-        lanes: Frames in flight in `run`.
+        lanes: Frames in flight in `run`. On a GPU each has a stream and networks of its own.
+        graphs: On a GPU, record the work on a frame once and replay it. False enqueues it step by
+            step, for comparison.
 
     Raises:
         ModelError: A model cannot be loaded or is of the wrong kind.
@@ -87,6 +91,7 @@ class Pipeline:
         max_detections: int = 300,
         untracked: bool = False,
         lanes: int = 2,
+        graphs: bool = True,
     ) -> None:
         if not 1 <= lanes <= 64:
             raise ValueError(f"lanes is {lanes}, expected 1 to 64")
@@ -102,9 +107,10 @@ class Pipeline:
         self._reid = None if reid is None else ReidModel(_load(reid, runtime, device))
         if self._reid is not None and native_tracker is None:
             raise ValueError("reid is given, but there is no tracker to make use of it")
-        for model in (self._detector, self._pose, self._reid):
-            if model is not None:
-                _check_precision(model.engine, precision)
+        engines = [m.engine for m in (self._detector, self._pose, self._reid) if m is not None]
+        for engine in engines:
+            _check_precision(engine, precision)
+        self._gpu = _one_device(engines)
         self._core = _core.Pipeline(
             detector_leg(self._detector, classes, score_threshold, nms_threshold, max_detections),
             None if self._reid is None else reid_leg(self._reid),
@@ -112,6 +118,8 @@ class Pipeline:
             None if self._pose is None else pose_leg(self._pose),
             untracked,
             lanes,
+            self._gpu,
+            graphs,
         )
         self._tracker = native_tracker
         self._lanes = lanes
@@ -130,14 +138,15 @@ class Pipeline:
 
         Args:
             frame: (H, W, 3) uint8 BGR of any strides, grey or BGRA; DLPack tensors and buffers too.
-                Not copied.
+                Not copied. On the GPU that the pipeline works on it is used where it is, once the
+                stream that writes it is that far.
             time_s: The frame's time in seconds. None: 30 frames a second are assumed.
 
         Raises:
             ValueError: Wrong dtype or shape.
             RuntimeError: The pipeline is closed, or `run` is under way.
         """
-        image = as_image(frame, "frame")
+        image = self._take(as_frame(frame, "frame"))
         with self._exclusive():
             index = self._next_index
             self._next_index += 1
@@ -182,12 +191,12 @@ class Pipeline:
         """What the pipeline has done since it was made or `reset`; any thread may ask.
 
         Returns:
-            `stages`: for each of preprocess, detect, boxes, reid, track, crop, pose, keypoints and
-            total that ran, a dict of count, mean, p50, p95 and p99 in ms; `fps`: frames a second
-            while frames were in flight; `frames`; `dropped_frames`, of live sources;
-            `skipped_frames`, unreadable; `dropped_rows` and `dropped_heatmaps`, of the models'
-            outputs, not finite; `temperature` in degrees Celsius and `throttled`, None where the
-            machine does not say.
+            `stages`: for each of upload, preprocess, detect, boxes, reid, track, crop, pose,
+            keypoints and total that ran, a dict of count, mean, p50, p95 and p99 in ms (on a GPU
+            between its events); `fps`: frames a second while frames were in flight; `frames`;
+            `dropped_frames`, of live sources; `skipped_frames`, unreadable; `dropped_rows` and
+            `dropped_heatmaps`, of the models' outputs, not finite; `temperature` in degrees
+            Celsius and `throttled`, None where the machine does not say.
         """
         return self._stats.to_dict()
 
@@ -242,11 +251,21 @@ class Pipeline:
         if self._reid is not None:
             lines.append(f"reid:     {describe(self._reid)}, {self._reid.width} values")
         lines.append(f"tracker:  {self._tracker!r}")
-        lines.append(
-            f"host:     {_core.num_threads()} threads, {self._lanes} lanes; runtime and device: "
-            f"ONNX Runtime on the CPU is what this version has"
-        )
+        lines.append(f"host:     {_core.num_threads()} threads, {self._lanes} lanes")
+        lines.append(f"device:   {self._describe_device()}")
         return "<edgert.Pipeline\n  " + "\n  ".join(lines) + ">"
+
+    def _describe_device(self) -> str:
+        why = self._detector.engine.why_device
+        chosen = f" (auto: {why})" if why else ""
+        if self._gpu is None:
+            return f"CPU{chosen}"
+        why = self._core.why_not_recorded()
+        how = f"enqueued step by step, since {why}" if why else "replayed as graphs"
+        return f"{describe(self._gpu)}{chosen}; a frame's work is {how}"
+
+    def _take(self, image: Any) -> Any:
+        return on_device(image, self._gpu)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -264,7 +283,7 @@ class Pipeline:
     def _run(self, source: Any, frames: bool) -> Generator[Any, None, None]:
         with source, self._exclusive(), self._stats.reading(source):
             self._core.reset()
-            run = self._current = Run(self._core, source, self._collect)
+            run = self._current = Run(self._core, source, self._take, self._collect)
             try:
                 for frame, result in run:
                     yield (frame.image, result) if frames else result
@@ -305,6 +324,15 @@ def _make_tracker(tracker: str | _core.ByteTrack | None) -> _core.ByteTrack | No
     if tracker != "bytetrack":
         raise ValueError(f"tracker is {tracker!r}, expected 'bytetrack', a ByteTrack or None")
     return _core.ByteTrack()
+
+
+def _one_device(engines: Sequence[Engine]) -> _core.CudaContext | None:
+    devices = {engine.network.device for engine in engines}
+    if len(devices) > 1:
+        found = ", ".join(f"{Path(e.path).name} on {e.network.device}" for e in engines)
+        raise ValueError(f"found {found}; expected all networks of a pipeline on one device")
+    device = devices.pop()
+    return None if device == "cpu" else context(ordinal_of(device))
 
 
 def _check_precision(engine: Engine, precision: str) -> None:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
+from typing import Any
 
 from edgert import _core
 from edgert.errors import DamagedInputWarning
@@ -25,9 +26,14 @@ class Run:
     """
 
     def __init__(
-        self, core: _core.Pipeline, source: Source, collect: Callable[[], tuple[Frame, Result]]
+        self,
+        core: _core.Pipeline,
+        source: Source,
+        take: Callable[[Any], Any],
+        collect: Callable[[], tuple[Frame, Result]],
     ) -> None:
         self._core = core
+        self._take = take
         self._source = source
         self._collect = collect
         # A live frame that waited is a frame that is late: only the newest is kept.
@@ -69,7 +75,9 @@ class Run:
         end: BaseException | None = None
         try:
             for frame in self._reader:
-                if not self._core.submit(frame.image, frame, frame.stream, frame.time_s):
+                if not self._core.submit(
+                    self._take(frame.image), frame, frame.stream, frame.time_s
+                ):
                     break
                 self._submitted.put(True)
         except BaseException as error:  # whatever it is, it belongs to who iterates

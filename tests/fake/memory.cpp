@@ -193,6 +193,9 @@ Status cuPointerGetAttribute(void* value, int attribute, DevicePointer address) 
     case 2:  // MEMORY_TYPE: host or device
       *static_cast<unsigned*>(value) = block->where == Where::kHost ? 1 : 2;
       return kSuccess;
+    case 3:  // DEVICE_POINTER: host and device memory are one
+      *static_cast<DevicePointer*>(value) = address;
+      return kSuccess;
     case 8:  // IS_MANAGED
       *static_cast<unsigned*>(value) = block->where == Where::kManaged;
       return kSuccess;

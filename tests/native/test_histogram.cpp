@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "check.hpp"
-#include "cpu/half.hpp"
 #include "error.hpp"
+#include "half.h"
 #include "parallel.hpp"
 
 using namespace edgert;

@@ -83,15 +83,13 @@ std::unique_ptr<Pipeline> make_pipeline(Setup setup) {
   auto detector = make_engine(
       1, {1, 4 + kClasses, kAnchors, 1}, 3,
       [detect = setup.detect, frame = 0](int, Memory& memory) mutable { detect(frame++, memory); });
-  PoseLeg pose;
+  cpu::Network<PoseLeg> pose;
   if (setup.with_pose) {
     pose = {make_engine(kPoseBatch, {kPoseBatch, kJoints, kCells, kCells}, 4,
                         [pose = setup.pose](int, Memory& memory) { pose(memory); }),
-            normalization,
-            {},
-            1.25};
+            {normalization, {}, 1.25}};
   }
-  ReidLeg reid;
+  cpu::Network<ReidLeg> reid;
   if (setup.with_reid) {
     reid = {make_engine(kPoseBatch, {kPoseBatch, kFeatures, 1, 1}, 2,
                         [](int batch, Memory& memory) {
@@ -100,15 +98,17 @@ std::unique_ptr<Pipeline> make_pipeline(Setup setup) {
                             memory.output[static_cast<std::size_t>(kFeatures * i + i % 3)] = 1;
                           }
                         }),
-            normalization, 1.0};
+            {normalization, 1.0}};
   }
   TrackerLeg tracker{setup.tracked ? std::make_shared<track::ByteTrack>() : nullptr, false};
   BoxFilter filter;
   filter.score_threshold = 0.1f;
+  const auto lanes = static_cast<std::size_t>(setup.lanes);
+  cpu::Network<DetectorLeg> network{std::move(detector), {normalization, kClasses, filter, 0}};
   return std::make_unique<Pipeline>(
-      std::make_unique<cpu::CpuBackend>(),
-      DetectorLeg{std::move(detector), normalization, kClasses, filter, 0}, std::move(reid),
-      std::move(tracker), std::move(pose), setup.lanes);
+      std::make_unique<cpu::CpuBackend>(std::move(network), std::move(reid), std::move(pose),
+                                        lanes),
+      std::move(tracker), lanes);
 }
 
 struct Picture {
@@ -129,7 +129,7 @@ void test_nothing_is_allocated_once_warm() {
   auto pipeline = make_pipeline(setup);
   const auto frame = [&](int stream) {
     CHECK(pipeline->wait_for_lane(10s));
-    pipeline->submit(picture.view, stream, 0);
+    pipeline->submit({picture.view}, stream, 0);
     CHECK(next(*pipeline).people.size() == 5);
     pipeline->release();
   };
@@ -150,7 +150,7 @@ void test_results_come_in_order_with_lanes_in_flight() {
     while (collected < 200) {
       while (submitted - collected < lanes) {
         CHECK(pipeline->wait_for_lane(10s));
-        pipeline->submit(picture.view, 0, submitted++);
+        pipeline->submit({picture.view}, 0, submitted++);
       }
       CHECK(!pipeline->wait_for_lane(0ms));
       const Lane& lane = next(*pipeline);
@@ -183,8 +183,8 @@ void test_detection_goes_on_while_the_pose_network_works() {
     CHECK(changed.wait_for(lock, 10s, [&] { return detected >= 2; }));
   };
   auto pipeline = make_pipeline(setup);
-  pipeline->submit(picture.view, 0, 0);
-  pipeline->submit(picture.view, 0, 1);
+  pipeline->submit({picture.view}, 0, 0);
+  pipeline->submit({picture.view}, 0, 1);
   for (int i = 0; i < 2; ++i) {
     CHECK(next(*pipeline).people.ids.size() == 3);
     pipeline->release();
@@ -204,7 +204,7 @@ void test_a_failing_network_fails_its_frame_only() {
     };
     auto pipeline = make_pipeline(setup);
     for (int i = 0; i < 4; ++i) {
-      pipeline->submit(picture.view, 0, i);
+      pipeline->submit({picture.view}, 0, i);
       CHECK((next(*pipeline).error != nullptr) == (i == 1));
       pipeline->release();
     }
@@ -215,7 +215,7 @@ void test_streams_have_their_own_tracks() {
   const Picture picture;
   auto pipeline = make_pipeline({});
   for (int i = 0; i < 6; ++i) {
-    pipeline->submit(picture.view, i % 3, i);
+    pipeline->submit({picture.view}, i % 3, i);
     const auto& ids = next(*pipeline).people.ids;
     CHECK(ids.size() == 5 && ids.front() == 1 && ids.back() == 5);
     pipeline->release();
@@ -227,7 +227,7 @@ void test_without_tracker_and_pose() {
   Setup setup;
   setup.tracked = setup.with_pose = false;
   auto pipeline = make_pipeline(setup);
-  pipeline->submit(picture.view, 0, 0);
+  pipeline->submit({picture.view}, 0, 0);
   const People& people = next(*pipeline).people;
   CHECK(people.size() == 5 && people.ids.front() == -1 && people.keypoints.empty());
   CHECK(people.joints == 0);
@@ -237,8 +237,8 @@ void test_destruction_with_frames_in_flight() {
   const Picture picture;
   for (int i = 0; i < 20; ++i) {
     auto pipeline = make_pipeline({});
-    pipeline->submit(picture.view, 0, 0);
-    pipeline->submit(picture.view, 0, 1);
+    pipeline->submit({picture.view}, 0, 0);
+    pipeline->submit({picture.view}, 0, 1);
   }
 }
 

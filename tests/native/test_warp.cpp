@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "check.hpp"
-#include "cpu/half.hpp"
 #include "cpu/warp.hpp"
+#include "half.h"
 #include "parallel.hpp"
 #include "stages/crop.hpp"
 #include "stages/preprocess.hpp"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Network", "Run", "TensorSpec"]
+__all__ = ["Array", "DeviceNetwork", "DeviceTensor", "Network", "Run", "TensorSpec"]
 
 Array = NDArray[Any]
 Run = Callable[[int], None]
@@ -26,6 +26,15 @@ class TensorSpec:
     def __str__(self) -> str:
         sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
         return f"{self.name} ({sizes}) {self.dtype}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTensor:
+    """C-contiguous memory of a GPU; without an address, what is to be allocated."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    address: int = 0
 
 
 class Network(Protocol):
@@ -51,4 +60,25 @@ class Network(Protocol):
         Returns:
             A function that runs the network on the first `batch` items of `feed` into the first
             `batch` items of the outputs, without copies; a model of fixed batch runs on all N.
+        """
+
+
+@runtime_checkable
+class DeviceNetwork(Network, Protocol):
+    """A loaded model whose work can be enqueued on a stream of a GPU."""
+
+    def bind_device(
+        self, stream: int, feed: DeviceTensor, outputs: Sequence[tuple[str, DeviceTensor]]
+    ) -> Run:
+        """Tie the network to a stream and to memory.
+
+        Args:
+            stream: The stream's address. Nothing of the run may wait for it, and nothing may go to
+                another stream without coming back to it: the work is recorded into a graph.
+            feed: The input, (N, C, H, W).
+            outputs: Memory for the outputs that are wanted, by name, with N items each.
+
+        Returns:
+            A function that enqueues a run on the first `batch` items; a model of fixed batch runs
+            on all N.
         """

@@ -14,7 +14,15 @@ import numpy as np
 from edgert.engines.base import Array, Run, TensorSpec
 from edgert.errors import ModelError
 
-__all__ = ["OnnxRuntimeGraph", "OnnxRuntimeNetwork", "operator_times"]
+__all__ = [
+    "OnnxRuntimeGraph",
+    "OnnxRuntimeNetwork",
+    "cuda_state",
+    "enqueue_options",
+    "open_session",
+    "operator_times",
+    "preload_cuda",
+]
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -29,7 +37,7 @@ _DTYPES = {
 
 
 class OnnxRuntimeNetwork:
-    """An ONNX model in an ONNX Runtime session.
+    """An ONNX model in an ONNX Runtime session, from host memory to host memory.
 
     Args:
         path: The .onnx file; any opset that ONNX Runtime reads (8 and later).
@@ -41,6 +49,7 @@ class OnnxRuntimeNetwork:
     """
 
     runtime = "onnxruntime"
+    device = "cpu"
 
     def __init__(
         self,
@@ -49,23 +58,12 @@ class OnnxRuntimeNetwork:
         threads: int | None = None,
         providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
     ) -> None:
-        import onnxruntime as ort
-
         self.path = str(path)
-        _check_file(Path(path))
-        names = [p if isinstance(p, str) else p[0] for p in providers]
-        missing = [name for name in names if name not in ort.get_available_providers()]
-        if missing:
-            raise ModelError(
-                f"onnxruntime {ort.__version__} has no {missing[0]}; it has "
-                f"{', '.join(ort.get_available_providers())}. Name one of these, or install the "
-                f"onnxruntime package that brings it (onnxruntime-gpu for CUDA)."
-            )
-        self._session = _open(self.path, self.path, _options(threads), providers)
+        self._session = open_session(self.path, threads, providers)
         self.inputs = tuple(map(_spec, self._session.get_inputs()))
         self.outputs = tuple(map(_spec, self._session.get_outputs()))
+        self.providers: list[str] = self._session.get_providers()
         self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
-        self.device = "cuda:0" if self._session.get_providers()[0].startswith("CUDA") else "cpu"
 
     def infer(self, feed: Array) -> list[Array]:
         """Run once on a whole input array; returns all outputs as new arrays."""
@@ -243,6 +241,63 @@ def operator_times(
         op = event["args"]["op_name"]
         total[op] = total.get(op, 0.0) + event["dur"] / 1e3 / runs
     return dict(sorted(total.items(), key=lambda item: -item[1]))
+
+
+def open_session(
+    path: str,
+    threads: int | None = None,
+    providers: Sequence[str | tuple[str, dict[str, Any]]] = ("CPUExecutionProvider",),
+) -> Any:
+    """A session on a model file.
+
+    Raises:
+        ModelError: The file is missing, is no ONNX model, or a provider is not there.
+    """
+    import onnxruntime as ort
+
+    _check_file(Path(path))
+    names = [p if isinstance(p, str) else p[0] for p in providers]
+    missing = [name for name in names if name not in ort.get_available_providers()]
+    if missing:
+        raise ModelError(
+            f"onnxruntime {ort.__version__} has no {missing[0]}; it has "
+            f"{', '.join(ort.get_available_providers())}. Name one of these, or install the "
+            f"onnxruntime package that brings it (onnxruntime-gpu for CUDA)."
+        )
+    return _open(path, path, _options(threads), providers)
+
+
+def preload_cuda() -> None:
+    """Load CUDA's and cuDNN's libraries where they come from packages (nvidia-cudnn-cu12, ...).
+
+    ONNX Runtime looks for them on the system's path alone.
+    """
+    import onnxruntime as ort
+
+    preload = getattr(ort, "preload_dlls", None)
+    if preload is not None:
+        preload()
+
+
+def enqueue_options() -> Any:
+    """Run options that leave a CUDA stream running: who enqueued waits where it needs to."""
+    import onnxruntime as ort
+
+    options = ort.RunOptions()
+    options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+    return options
+
+
+def cuda_state() -> str:
+    """ "ok", or why ONNX Runtime cannot use a GPU here."""
+    import onnxruntime as ort
+
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        return "ok"
+    return (
+        f"onnxruntime {ort.__version__} is built without CUDA; "
+        f"pip uninstall onnxruntime, then pip install onnxruntime-gpu"
+    )
 
 
 def _options(threads: int | None) -> Any:

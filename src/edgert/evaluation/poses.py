@@ -30,7 +30,7 @@ class CropPose:
 
     def __init__(self, pose: str | Path | Engine) -> None:
         self._model = PoseModel(pose if isinstance(pose, Engine) else Engine(pose))
-        self._bound = self._model.bind()
+        self._bound = self._model.bind_on_host()
 
     def __call__(self, frame: NDArray[np.uint8], boxes: Float32) -> tuple[Float32, Float32]:
         """Estimate the poses of the people in some boxes.

@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from edgert.devices import place_of
 from edgert.io.frame import Frame, Image
 from edgert.io.source import Source
 
-__all__ = ["DEFAULT_FPS", "ArraySource", "as_image", "is_array"]
+__all__ = ["DEFAULT_FPS", "ArraySource", "as_frame", "as_image", "is_array"]
 
 DEFAULT_FPS = 30.0
 """Frame rate of input that has none of its own: arrays and images."""
 
+_INTERFACES = ("__dlpack__", "__array_interface__", "__cuda_array_interface__")
 _EXPECTED = "expected (H, W, 3) uint8 BGR, (H, W) or (H, W, 1) grey, or (H, W, 4) BGRA"
 
 
@@ -20,7 +22,7 @@ def is_array(item: object) -> bool:
     """Whether `item` holds one block of numbers: an array, a tensor or a buffer."""
     if isinstance(item, (str, bytes)):
         return False
-    if hasattr(item, "__dlpack__") or hasattr(item, "__array_interface__"):
+    if any(hasattr(item, name) for name in _INTERFACES):
         return True
     try:
         memoryview(item)  # type: ignore[arg-type]
@@ -57,6 +59,23 @@ def as_image(item: Any, where: str = "array") -> Image:
     if grey:
         return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
     return array[:, :, :3] if array.shape[2] == 4 else array
+
+
+def as_frame(item: Any, where: str = "array") -> Any:
+    """An image in host memory as `as_image` sees it; one in a GPU's memory as it is.
+
+    Raises:
+        ValueError: Wrong dtype, shape or place.
+    """
+    if not is_array(item) or place_of(item) == "cpu":
+        return as_image(item, where)
+    shape = tuple(item.shape)
+    if len(shape) != 3 or shape[2] != 3 or 0 in shape or "uint8" not in str(item.dtype):
+        raise ValueError(
+            f"{where}: found shape {shape} {item.dtype} on {place_of(item)}, "
+            f"expected (H, W, 3) uint8 BGR"
+        )
+    return item
 
 
 def _as_array(item: Any, where: str) -> np.ndarray[Any, np.dtype[Any]]:
@@ -97,6 +116,6 @@ class ArraySource(Source):
 
     def _frames(self) -> Iterator[Frame]:
         for index, item in enumerate(self._arrays):
-            image = as_image(item, f"array {index}")
+            image = as_frame(item, f"array {index}")
             self.size = (image.shape[0], image.shape[1])
             yield Frame(image, index, index / self._rate, self.name)

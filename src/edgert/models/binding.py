@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgert.engine import Engine
-from edgert.engines.base import Array, Run
+from edgert.engines.base import Array, DeviceNetwork, DeviceTensor, Run
 
-__all__ = ["Bound", "bind", "probe"]
+__all__ = ["Bound", "DeviceBound", "bind", "bind_on_host", "probe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,20 @@ class Bound:
     run: Run
     input: Array
     outputs: list[Array]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBound:
+    """What the native pipeline allocates for each lane, and how it ties the network to that.
+
+    `bind(stream, input, outputs)` takes addresses and gives a function that enqueues a run of one
+    of `batches`, ascending, of which the last is that of the shapes.
+    """
+
+    input: DeviceTensor
+    outputs: list[DeviceTensor]
+    batches: list[int]
+    bind: Callable[[int, int, list[int]], Run]
 
 
 def probe(engine: Engine, size: tuple[int, int]) -> list[tuple[int, ...]]:
@@ -34,11 +48,24 @@ def bind(
     shapes: Sequence[tuple[int, ...]],
     wanted: Sequence[int],
     max_batch: int,
-) -> Bound:
-    """Allocate input and wanted outputs for `max_batch` items, and run once so that all is warm.
+) -> Bound | DeviceBound:
+    """Tie input and wanted outputs to memory for `max_batch` items, where the engine works.
 
     A model of fixed batch keeps that batch.
     """
+    if isinstance(engine.network, DeviceNetwork):
+        return _bind_on_device(engine, engine.network, size, shapes, wanted, max_batch)
+    return bind_on_host(engine, size, shapes, wanted, max_batch)
+
+
+def bind_on_host(
+    engine: Engine,
+    size: tuple[int, int],
+    shapes: Sequence[tuple[int, ...]],
+    wanted: Sequence[int],
+    max_batch: int,
+) -> Bound:
+    """Allocate input and wanted outputs, and run once so that all is warm."""
     batch = engine.inputs[0].shape[0] or max_batch
     feed = np.zeros((batch, 3, *size), engine.inputs[0].dtype)
     outputs = {
@@ -50,3 +77,32 @@ def bind(
     run = engine.network.bind(feed, outputs)
     run(batch)
     return Bound(run, feed, list(outputs.values()))
+
+
+def _bind_on_device(
+    engine: Engine,
+    network: DeviceNetwork,
+    size: tuple[int, int],
+    shapes: Sequence[tuple[int, ...]],
+    wanted: Sequence[int],
+    max_batch: int,
+) -> DeviceBound:
+    fixed = engine.inputs[0].shape[0]
+    batch = fixed or max_batch
+    feed = DeviceTensor(engine.inputs[0].dtype, (batch, 3, *size))
+    specs = [engine.outputs[index] for index in wanted]
+    outputs = [
+        DeviceTensor(spec.dtype, (batch, *shapes[index][1:]))
+        for spec, index in zip(specs, wanted, strict=True)
+    ]
+
+    def bind(stream: int, address: int, addresses: list[int]) -> Run:
+        placed = [
+            (spec.name, DeviceTensor(tensor.dtype, tensor.shape, at))
+            for spec, tensor, at in zip(specs, outputs, addresses, strict=True)
+        ]
+        return network.bind_device(stream, DeviceTensor(feed.dtype, feed.shape, address), placed)
+
+    # Powers of two: at most half of a run is for nobody.
+    steps = [1 << i for i in range(batch.bit_length()) if 1 << i < batch]
+    return DeviceBound(feed, outputs, [batch] if fixed is not None else [*steps, batch], bind)

@@ -9,7 +9,7 @@ from edgert.coco_names import COCO_NAMES
 from edgert.engine import Engine
 from edgert.errors import ModelError
 from edgert.models import metadata
-from edgert.models.binding import Bound, bind, probe
+from edgert.models.binding import Bound, DeviceBound, bind, probe
 
 __all__ = ["DetectorModel"]
 
@@ -65,7 +65,7 @@ class DetectorModel:
                 raise ValueError(f"classes: {self._no_class(wanted)}")
         return flags
 
-    def bind(self) -> Bound:
+    def bind(self) -> Bound | DeviceBound:
         """The model bound to memory for one frame at a time."""
         return bind(self.engine, self.size, self._shapes, wanted=[0], max_batch=1)
 

@@ -6,7 +6,7 @@ from edgert import _core
 from edgert.engine import Engine
 from edgert.errors import ModelError
 from edgert.models import metadata
-from edgert.models.binding import Bound, bind, probe
+from edgert.models.binding import Bound, DeviceBound, bind, bind_on_host, probe
 
 __all__ = ["PoseModel"]
 
@@ -65,10 +65,20 @@ class PoseModel:
             stride_x, stride_y, _core.Refine[refine], _core.Cells[cells], offsets=offsets
         )
 
-    def bind(self) -> Bound:
+    def bind(self) -> Bound | DeviceBound:
         """The model bound to memory for as many people a run as the engine allows."""
-        wanted = [self._heatmaps] if self._offsets is None else [self._heatmaps, self._offsets]
-        return bind(self.engine, self.size, self._shapes, wanted, self.engine.max_batch)
+        return bind(
+            self.engine, self.size, self._shapes, self._wanted(), max_batch=self.engine.max_batch
+        )
+
+    def bind_on_host(self) -> Bound:
+        """Likewise, from host memory to host memory whatever device runs it."""
+        return bind_on_host(
+            self.engine, self.size, self._shapes, self._wanted(), max_batch=self.engine.max_batch
+        )
+
+    def _wanted(self) -> list[int]:
+        return [self._heatmaps] if self._offsets is None else [self._heatmaps, self._offsets]
 
     def _find_outputs(self) -> tuple[int, int | None]:
         maps = [i for i, shape in enumerate(self._shapes) if len(shape) == 4]

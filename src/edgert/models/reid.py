@@ -6,7 +6,7 @@ from edgert import _core
 from edgert.engine import Engine
 from edgert.errors import ModelError
 from edgert.models import metadata
-from edgert.models.binding import Bound, bind, probe
+from edgert.models.binding import Bound, DeviceBound, bind, probe
 
 __all__ = ["ReidModel"]
 
@@ -47,6 +47,6 @@ class ReidModel:
         """ImageNet's unless the model says otherwise; outside the frame is black."""
         return metadata.imagenet_normalization(self.engine)
 
-    def bind(self) -> Bound:
+    def bind(self) -> Bound | DeviceBound:
         """The model bound to memory for as many people a run as the engine allows."""
         return bind(self.engine, self.size, self._shapes, [0], self.engine.max_batch)

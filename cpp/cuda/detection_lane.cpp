@@ -1,0 +1,86 @@
+#include "cuda/detection_lane.hpp"
+
+#include "stages/preprocess.hpp"
+
+namespace edgert::cuda {
+DetectionLane::DetectionLane(const Kernels& kernels, const Stream& stream, const Network& network,
+                             const DetectorLeg& leg, bool graphs)
+    : kernels_(kernels),
+      stream_(stream),
+      leg_(leg),
+      network_(stream.device(), stream, network),
+      recording_(
+          stream, [this](Capture* capture) { enqueue(capture); }, graphs),
+      begun_(stream.device(), Event::Timing::kOn),
+      prepared_(stream.device(), Event::Timing::kOn),
+      detected_(stream.device(), Event::Timing::kOn),
+      decoded_(stream.device(), Event::Timing::kOn),
+      done_(stream.device(), Event::Timing::kOff) {
+  const std::shared_ptr<Device>& device = stream.device();
+  const int anchors = static_cast<int>(network_.outputs()[0].shape[2]);
+  const int most = leg.filter.max_detections;
+  scratch_ = DeviceBuffer(device, Kernels::decode_scratch_bytes(anchors, most));
+  fill_bytes(scratch_.address(), 0, scratch_.bytes(), stream);
+  result_ = HostBuffer(device, Kernels::decode_result_bytes(most, leg.joints));
+  const auto& wanted = leg.filter.wanted_classes;
+  if (!wanted.empty()) {
+    wanted_classes_ = DeviceBuffer(device, wanted.size());
+    copy_to_device(wanted_classes_.address(), wanted.data(), wanted.size(), stream);
+  }
+  stream.view().synchronize();
+}
+
+void DetectionLane::begin(const FrameView& frame) {
+  const TensorView& input = network_.input();
+  const Placement view = letterbox(frame.width, frame.height, static_cast<int>(input.shape[3]),
+                                   static_cast<int>(input.shape[2]));
+  to_frame_ = view.to_frame;
+  const Kernels::Letterbox wanted = kernels_.letterbox(frame, view.warp, leg_.normalization, input);
+  if (recording_.recorded() && !(letterbox_ && wanted.replaces(*letterbox_))) recording_.forget();
+  letterbox_.emplace(wanted);
+  if (recording_.recorded()) letterbox_->update(recording_.graph(), letterbox_node_);
+  recording_.run();
+  done_.record(stream_);
+}
+
+void DetectionLane::enqueue(Capture* capture) {
+  mark(begun_, stream_, capture);
+  letterbox_->enqueue(stream_);
+  if (capture != nullptr) letterbox_node_ = capture->last_kernel();
+  mark(prepared_, stream_, capture);
+  network_.enqueue(1);
+  mark(detected_, stream_, capture);
+  const auto* wanted = static_cast<const std::uint8_t*>(wanted_classes_.data());
+  kernels_.decode_boxes(stream_, network_.outputs()[0], leg_.classes, leg_.filter, wanted,
+                        scratch_.data(), reinterpret_cast<DetectedBoxes*>(result_.address()));
+  mark(decoded_, stream_, capture);
+}
+
+void DetectionLane::end(Detections& detections, StageTimes& times) {
+  done_.synchronize();
+  times.add_ms(Stage::kPreprocess, prepared_.ms_since(begun_));
+  times.add_ms(Stage::kDetect, detected_.ms_since(prepared_));
+  times.add_ms(Stage::kBoxes, decoded_.ms_since(detected_));
+
+  const auto* header = static_cast<const DetectedBoxes*>(result_.data());
+  const auto* boxes = reinterpret_cast<const DetectedBox*>(header + 1);
+  const auto* joints = reinterpret_cast<const float*>(boxes + leg_.filter.max_detections);
+  detections.clear();
+  detections.dropped_rows = static_cast<std::size_t>(header->dropped_rows);
+  const auto x = [&](float network) { return static_cast<float>(to_frame_.x(network)); };
+  const auto y = [&](float network) { return static_cast<float>(to_frame_.y(network)); };
+  for (int i = 0; i < header->count; ++i) {
+    const DetectedBox& found = boxes[i];
+    const Box& b = found.box;
+    detections.boxes.push_back({x(b.x1), y(b.y1), x(b.x2), y(b.y2)});
+    detections.scores.push_back(found.score);
+    detections.class_ids.push_back(found.class_id);
+    for (int joint = 0; joint < leg_.joints; ++joint, joints += 3) {
+      detections.keypoints.push_back(x(joints[0]));
+      detections.keypoints.push_back(y(joints[1]));
+      detections.keypoint_scores.push_back(joints[2]);
+    }
+  }
+}
+
+}  // namespace edgert::cuda

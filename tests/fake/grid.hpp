@@ -1,0 +1,95 @@
+// The device language on the host: what kernels/*.cu say, for the compiler of C++. A kernel's
+// threads are run one after the other; where they wait for each other, each is a fiber. Proves what
+// a kernel computes, never how fast; threads that race for memory without a barrier stay unseen.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "emulated.hpp"
+
+#define __global__
+#define __device__
+#define __grid_constant__
+#define __launch_bounds__(...)
+#define __shared__ static thread_local
+
+namespace edgert::fake {
+
+struct Coordinates {
+  unsigned x, y, z;
+};
+
+// Whether the threads of a kernel wait for each other.
+enum class Threads { kApart, kTogether };
+
+// Runs `body` for every thread of every block, one block after the other.
+void run_grid(const Shape& shape, Threads threads, void (*body)(void* arguments), void* arguments);
+
+// Of the thread that runs; its whole block, its whole warp waits.
+bool wait_for_block(bool vote);  // whether anybody voted so
+struct WarpWords {
+  std::uint64_t lane[32];
+};
+const WarpWords& wait_for_warp(std::uint64_t word);  // of the lanes; 0 where there is none
+unsigned own_lane();
+
+template <typename T>
+T exchange(T value, unsigned from) {
+  std::uint64_t word = 0;
+  static_assert(sizeof(T) <= sizeof(word));
+  std::memcpy(&word, &value, sizeof(T));
+  word = wait_for_warp(word).lane[from % 32];
+  std::memcpy(&value, &word, sizeof(T));
+  return value;
+}
+
+}  // namespace edgert::fake
+
+inline thread_local edgert::fake::Coordinates threadIdx, blockIdx, blockDim, gridDim;
+
+inline void __syncthreads() {
+  edgert::fake::wait_for_block(false);
+}
+
+inline int __syncthreads_or(int vote) {
+  return edgert::fake::wait_for_block(vote != 0) ? 1 : 0;
+}
+
+inline void __syncwarp() {
+  edgert::fake::wait_for_warp(0);
+}
+
+inline unsigned __ballot_sync(unsigned, bool vote) {
+  const auto& words = edgert::fake::wait_for_warp(vote ? 1 : 0);
+  unsigned mask = 0;
+  for (unsigned lane = 0; lane < 32; ++lane)
+    mask |= static_cast<unsigned>(words.lane[lane]) << lane;
+  return mask;
+}
+
+template <typename T>
+T __shfl_sync(unsigned, T value, int lane) {
+  return edgert::fake::exchange(value, static_cast<unsigned>(lane));
+}
+
+template <typename T>
+T __shfl_down_sync(unsigned, T value, int distance) {
+  const unsigned from = edgert::fake::own_lane() + static_cast<unsigned>(distance);
+  return edgert::fake::exchange(value, from < 32 ? from : edgert::fake::own_lane());
+}
+
+inline int __popc(unsigned value) {
+  return __builtin_popcount(value);
+}
+
+inline int __ffs(int value) {
+  return __builtin_ffs(value);
+}
+
+inline int atomicAdd(int* address, int value) {
+  const int before = *address;
+  *address += value;
+  return before;
+}

@@ -1,0 +1,170 @@
+"""edgert.ops on a GPU gives what it gives on the host: on a real one, else on tests/fake."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fake_gpu import needs_gpu
+
+import edgert
+from edgert import ops
+
+pytestmark = needs_gpu
+
+SIZES = [(120, 160), (1, 1), (37, 501), (64, 64)]
+
+
+def to_gpu(array):
+    from edgert.devices import context
+
+    gpu = context(0)
+    array = np.ascontiguousarray(array)
+    made = gpu.empty(array.shape, array.dtype)
+    gpu.copy_from(made, array)
+    return made
+
+
+def poisoned(shape, dtype):
+    """Memory that holds no number of any result."""
+    return to_gpu(np.full(shape, np.nan, dtype))
+
+
+def picture(size, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("size", SIZES)
+def test_letterbox_to_the_bit(size, dtype):
+    image = picture(size)
+    for target in ((64, 64), (50, 33), (32, 160)):
+        wanted, matrix = ops.letterbox(image, target, out=np.empty((1, 3, *target), dtype))
+        found, same = ops.letterbox(to_gpu(image), target, out=poisoned((1, 3, *target), dtype))
+        np.testing.assert_array_equal(found.numpy(), wanted)
+        np.testing.assert_array_equal(same, matrix)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("size", SIZES)
+def test_crops_to_the_bit(size, dtype):
+    image = picture(size, 1)
+    rng = np.random.default_rng(2)
+    corners = rng.uniform(-40, max(size) + 40, (9, 4)).astype(np.float32)
+    boxes = np.hstack([np.minimum(corners[:, :2], corners[:, 2:]), corners[:, 2:]])
+    boxes[0] = [5, 5, 5, 5]
+    target = (96, 72)
+    wanted, matrices = ops.crop_people(image, boxes, target, out=np.empty((9, 3, *target), dtype))
+    out = poisoned((9, 3, *target), dtype)
+    found, same = ops.crop_people(to_gpu(image), boxes, target, out=out)
+    np.testing.assert_array_equal(found.numpy(), wanted)
+    np.testing.assert_array_equal(same, matrices)
+
+
+def head(rng, anchors, classes, share, dtype):
+    """A detector's output in which about `share` of the anchors are over 0.25."""
+    output = rng.uniform(0, 0.25, (1, 4 + classes, anchors))
+    output[0, :2] = rng.uniform(0, 640, (2, anchors))
+    output[0, 2:4] = rng.uniform(1, 120, (2, anchors))
+    strong = np.flatnonzero(rng.uniform(size=anchors) < share)
+    # Few values, so that there are ties.
+    output[0, 4 + rng.integers(0, classes, len(strong)), strong] = rng.choice(
+        [0.3, 0.5, 0.7, 0.9], len(strong)
+    )
+    return output.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("share", [0, 0.02, 0.3, 1])
+def test_boxes_to_the_bit(share, dtype):
+    rng = np.random.default_rng(3)
+    matrix = np.array([[1.7, 0, -3.0], [0, 1.7, 11.0]])
+    for anchors, classes in ((8400, 80), (130, 1), (1, 3)):
+        output = head(rng, anchors, classes, share, dtype)
+        for nms, most, wanted in ((0.7, 300, None), (0.3, 5, [0]), (1.0, 9000, None)):
+            options = {"nms_threshold": nms, "max_detections": most, "classes": wanted}
+            expected = ops.decode_yolo(output, matrix, **options)
+            found = ops.decode_yolo(to_gpu(output), matrix, **options)
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_rows_that_are_not_finite_are_no_boxes():
+    rng = np.random.default_rng(4)
+    output = head(rng, 500, 3, 0.5, np.float32)
+    for value in (np.nan, np.inf, -np.inf):
+        output[0, rng.integers(0, 7), rng.integers(0, 500)] = value
+    output[0, 2, 7] = 0
+    output[0, 3, 8] = -1
+    matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+    for one, other in zip(
+        ops.decode_yolo(to_gpu(output), matrix), ops.decode_yolo(output, matrix), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize(("refine", "tolerance"), [("none", 0), ("quarter", 0), ("dark", 1e-3)])
+def test_joints(refine, tolerance, dtype):
+    rng = np.random.default_rng(5)
+    maps = rng.uniform(0, 1, (5, 17, 24, 18)).astype(dtype)
+    y, x = np.mgrid[:24, :18]
+    for n, k in np.ndindex(5, 17):
+        center = rng.uniform(-1, 25, 2)
+        bump = 3 * np.exp(-((x - center[0]) ** 2 + (y - center[1]) ** 2) / 8)
+        maps[n, k] = (0.2 * maps[n, k] + bump).astype(dtype)
+    maps[0, 0] = 0.5  # the first of equals
+    maps[1, 3, 5, 5] = np.nan
+    maps[2, 4, 0, 0] = np.inf
+    matrices = np.array([[[2.0, 0, n], [0, 1.5, -n]] for n in range(5)])
+    expected = ops.decode_heatmaps(maps, matrices, refine=refine)
+    found = ops.decode_heatmaps(to_gpu(maps), matrices, refine=refine)
+    np.testing.assert_allclose(found[0], expected[0], atol=tolerance, rtol=0)
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_joints_with_offsets_to_the_bit():
+    rng = np.random.default_rng(6)
+    maps = rng.uniform(0, 1, (3, 4, 16, 12)).astype(np.float32)
+    offsets = rng.uniform(-2, 2, (3, 8, 16, 12)).astype(np.float32)
+    matrices = np.array([[[2.0, 0, 1], [0, 1.5, -1]]] * 3)
+    expected = ops.decode_heatmaps(maps, matrices, offsets=offsets)
+    found = ops.decode_heatmaps(to_gpu(maps), matrices, offsets=to_gpu(offsets))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_cosine_distances():
+    rng = np.random.default_rng(7)
+    for rows, columns, width in ((1, 1, 1), (7, 33, 128), (64, 5, 511)):
+        a = rng.normal(size=(rows, width)).astype(np.float32)
+        b = rng.normal(size=(columns, width)).astype(np.float32)
+        a[0] = 0
+        lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
+        safe = np.where(lengths > 0, lengths, 1)
+        wanted = 1 - a.astype(np.float64) @ b.T.astype(np.float64) / safe
+        found = ops.cosine_distances(to_gpu(a), to_gpu(b), out=poisoned((rows, columns), np.float32))
+        np.testing.assert_allclose(found.numpy(), wanted, atol=2e-6)
+
+
+def test_arrays_of_the_host_and_of_other_shapes_are_refused():
+    image = to_gpu(picture((20, 20)))
+    with pytest.raises(ValueError, match=r"out: found \(1, 3, 8, 8\) on cpu"):
+        ops.letterbox(image, (8, 8), out=np.empty((1, 3, 8, 8), np.float32))
+    with pytest.raises(ValueError, match="expected arrays in a GPU's memory"):
+        ops.cosine_distances(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32))
+    with pytest.raises(ValueError, match=r"found shape \(20, 20, 3\) float32 on cuda:0"):
+        ops.letterbox(to_gpu(np.zeros((20, 20, 3), np.float32)), (8, 8))
+
+
+def test_arrays_are_exchanged_without_a_copy():
+    image = to_gpu(picture((20, 30)))
+    interface = image.__cuda_array_interface__
+    assert interface["shape"] == (20, 30, 3)
+    assert interface["typestr"] == "|u1"
+    assert image.__dlpack_device__() == (2, 0)
+    from edgert.devices import context
+
+    again = context(0).from_dlpack(image.__dlpack__(stream=-1))
+    assert again.__cuda_array_interface__["data"] == interface["data"]
+    np.testing.assert_array_equal(again.numpy(), image.numpy())
+    assert edgert.backends()["cuda:0"] == "ok"
