@@ -6,6 +6,7 @@ SOURCE ?= $(ASSETS)/videos/vtest.avi
 DETECTOR ?= $(ASSETS)/models/yolov8n.onnx
 POSE ?= $(ASSETS)/models/pose_heatmap_256x192.onnx
 FRAMES ?= 100
+FAKE := build/fake/libfakecuda.so
 
 .PHONY: help test demo lint native fake bench build clean
 
@@ -27,7 +28,7 @@ $(VENV)/bin/python:
 installed: $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet ".[test,audit]"
 
-test: installed
+test: installed $(FAKE)
 	$(VENV)/bin/python -m pytest $(TESTS)
 
 demo: $(VENV)/bin/python
@@ -63,10 +64,13 @@ native: $(VENV)/lint
 	  test_cuda test_cuda_graph test_cuda_driver test_cuda_errors test_cuda_fake test_cuda_device
 	$(VENV)/bin/ctest --test-dir build/tsan --output-on-failure -R "parallel|pipeline|cuda"
 
-fake: $(VENV)/lint
+fake: $(FAKE)
+
+$(FAKE): $(wildcard tests/fake/* kernels/* cpp/cuda/driver.hpp) | $(VENV)/lint
 	$(VENV)/bin/cmake -S . -B build/fake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \
 	  -DEDGERT_PYTHON=OFF -DEDGERT_FAKE=ON
 	$(VENV)/bin/cmake --build build/fake --target fakecuda
+	touch $@
 
 bench: installed
 	$(VENV)/bin/python benchmarks/bench_stages.py

@@ -9,8 +9,8 @@
 
 namespace edgert {
 
-// In the order in which a frame meets them. kUpload is only there on a device with memory of its
-// own. kTotal is from submit to done.
+// In the order in which a frame meets them. kUpload and kHost are there on a device: kHost is what
+// the host does for a frame but for the tracker, waiting left out. kTotal is from submit to done.
 enum class Stage {
   kUpload,
   kPreprocess,
@@ -21,12 +21,13 @@ enum class Stage {
   kCrop,
   kPose,
   kKeypoints,
+  kHost,
   kTotal
 };
 
-inline constexpr std::array<const char*, 10> kStageNames{
-    "upload", "preprocess", "detect", "boxes",     "reid",
-    "track",  "crop",       "pose",   "keypoints", "total"};
+inline constexpr std::array<const char*, 11> kStageNames{
+    "upload", "preprocess", "detect",    "boxes", "reid", "track",
+    "crop",   "pose",       "keypoints", "host",  "total"};
 
 // Logarithmic bins with 32 steps an octave: a percentile is right to 1.6 %.
 class TimeHistogram {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fake_gpu import needs_gpu
 
 import edgert
 from edgert import ops
+from fake_gpu import needs_gpu
 
 pytestmark = needs_gpu
 

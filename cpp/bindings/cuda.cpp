@@ -78,8 +78,7 @@ void crop_people(CudaContext& context, const Array& image, const Array& boxes, c
   const Call call(context, stream, {image.get(), boxes.get()});
   context.kernels
       ->crops(picture(*image).view, static_cast<const Box*>(corners.data),
-              static_cast<int>(corners.shape[0]), CropKind::kGrow, padding, normalization,
-              input)
+              static_cast<int>(corners.shape[0]), CropKind::kGrow, padding, normalization, input)
       .enqueue(call.stream());
   call.finish();
 }

@@ -60,8 +60,7 @@ void CropLane::enqueue(int size, Capture* capture) {
   mark(read_, stream_, capture);
 }
 
-CropLane::Times CropLane::end() {
-  done_.synchronize();
+CropLane::Times CropLane::times() const {
   return {cropped_.ms_since(begun_), run_.ms_since(cropped_), read_.ms_since(run_)};
 }
 

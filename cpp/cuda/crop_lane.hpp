@@ -12,6 +12,7 @@
 #include "cuda/memory.hpp"
 #include "cuda/network.hpp"
 #include "cuda/recording.hpp"
+#include "cuda/wait.hpp"
 #include "stage_times.hpp"
 
 namespace edgert::cuda {
@@ -32,11 +33,12 @@ class CropLane {
 
   // 1 to max_batch() boxes in frame pixels; `frame` as the device sees it.
   void begin(const FrameView& frame, std::span<const Box> boxes);
-  // What that took, once it is done.
   struct Times {
     float crop_ms = 0, network_ms = 0, read_out_ms = 0;
   };
-  Times end();
+  void wait() { wait_.until(done_); }
+  // What it took, once it is done.
+  Times times() const;
 
   // Of any batch size; empty where all that ran were recorded.
   std::string why_not_recorded() const;
@@ -62,6 +64,7 @@ class CropLane {
   std::map<int, Batch> batches_;
   Event begun_, cropped_, run_, read_;  // the stages' borders
   Event done_;
+  Wait wait_;
 };
 
 }  // namespace edgert::cuda

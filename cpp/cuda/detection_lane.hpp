@@ -10,6 +10,7 @@
 #include "cuda/memory.hpp"
 #include "cuda/network.hpp"
 #include "cuda/recording.hpp"
+#include "cuda/wait.hpp"
 #include "legs.hpp"
 #include "stage_times.hpp"
 
@@ -24,8 +25,9 @@ class DetectionLane {
 
   // `frame` as the device sees it.
   void begin(const FrameView& frame);
-  // Waits.
-  void end(Detections& detections, StageTimes& times);
+  void wait() { wait_.until(done_); }
+  // Once it is done.
+  void read(Detections& detections, StageTimes& times);
 
   const std::string& why_not_recorded() const { return recording_.why_not(); }
 
@@ -44,6 +46,7 @@ class DetectionLane {
   Recording recording_;
   Event begun_, prepared_, detected_, decoded_;  // the stages' borders
   Event done_;
+  Wait wait_;
 };
 
 }  // namespace edgert::cuda

@@ -274,6 +274,8 @@ def preload_cuda() -> None:
     """
     import onnxruntime as ort
 
+    # It warns of a device that its plug-ins do not have at every session on the built-in provider.
+    ort.set_default_logger_severity(3)
     preload = getattr(ort, "preload_dlls", None)
     if preload is not None:
         preload()

@@ -106,6 +106,7 @@ class OnnxRuntimeCudaNetwork:
             "device_id": str(self._ordinal),
             # Memory that the shapes need and no more: a lane's shapes are known from its warm-up.
             "arena_extend_strategy": "kSameAsRequested",
+            "cudnn_conv_algo_search": "HEURISTIC",
             **options,
         }
         return [("CUDAExecutionProvider", chosen), "CPUExecutionProvider"]
