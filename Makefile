@@ -52,14 +52,16 @@ lint: $(VENV)/lint installed
 	git ls-files '*.hpp' '*.cpp' '*.h' '*.cu' | xargs $(VENV)/bin/clang-format --dry-run --Werror
 
 native: $(VENV)/lint
+	headers=$$(dirname $(CURDIR)/$(VENV)/lib/python*/site-packages/nvidia/*/include/cuda.h | paste -sd ";") && \
 	$(VENV)/bin/cmake -S . -B build/asan -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \
-	  -DEDGERT_PYTHON=OFF -DEDGERT_TESTS=ON -DEDGERT_SANITIZE=address,undefined
+	  -DEDGERT_PYTHON=OFF -DEDGERT_TESTS=ON -DEDGERT_SANITIZE=address,undefined \
+	  -DEDGERT_CUDA_HEADERS="$$headers"
 	$(VENV)/bin/cmake --build build/asan
 	$(VENV)/bin/ctest --test-dir build/asan --output-on-failure
 	$(VENV)/bin/cmake -S . -B build/tsan -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja \
 	  -DEDGERT_PYTHON=OFF -DEDGERT_TESTS=ON -DEDGERT_SANITIZE=thread
 	$(VENV)/bin/cmake --build build/tsan --target test_parallel test_pipeline \
-	  test_cuda test_cuda_graph test_cuda_driver test_cuda_errors
+	  test_cuda test_cuda_graph test_cuda_driver test_cuda_errors test_cuda_fake test_cuda_device
 	$(VENV)/bin/ctest --test-dir build/tsan --output-on-failure -R "parallel|pipeline|cuda"
 
 fake: $(FAKE)

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "add_kernels.hpp"
 #include "check.hpp"
 #include "cuda/cuda_error.hpp"
 #include "cuda/graph.hpp"
@@ -22,9 +23,8 @@ namespace edgert::cuda {
 inline constexpr int kCount = 1000;
 inline constexpr std::size_t kBytes = kCount * sizeof(int);
 inline constexpr auto kSlow = std::chrono::milliseconds(30);
-inline constexpr char kImage[] = "\177ELF and what else a cubin has";
 
-// add(const int* from, int* to, int value, int count): to[i] = from[i] + value
+// As add_kernels.hpp has them.
 inline constexpr std::size_t kAddArguments[] = {8, 8, 4, 4};
 
 inline void run_add(const fake::Shape&, void** arguments) {
@@ -50,7 +50,7 @@ inline void use_fake_driver() {
 struct Lane {
   std::shared_ptr<Device> device = Device::get(0);
   Stream stream{device};
-  Module module{device, kImage, "test"};
+  Module module{device, kAddKernels, "add_kernels.hpp"};
   Function add = module.function("add");
   Function slow_add = module.function("slow_add");
   DeviceBuffer a{device, kBytes}, b{device, kBytes};
@@ -99,9 +99,14 @@ std::string error_of(Statement statement) {
   return "";
 }
 
-// Runs `body` in a child, which must end well. What it wrote to standard error.
+// How a child ended that ran `body`, and what it wrote to standard error.
+struct Ended {
+  int status;
+  std::string said;
+};
+
 template <typename Body>
-std::string in_child(Body body) {
+Ended run_child(Body body) {
   int ends[2];
   CHECK(pipe(ends) == 0);
   const pid_t child = fork();
@@ -114,16 +119,22 @@ std::string in_child(Body body) {
     std::exit(0);  // with the sanitizers' checks
   }
   close(ends[1]);
-  std::string text;
+  Ended ended{};
   char buffer[4096];
   for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
-    text.append(buffer, static_cast<std::size_t>(n));
+    ended.said.append(buffer, static_cast<std::size_t>(n));
   close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (status != 0) std::fputs(text.c_str(), stderr);
-  CHECK(status == 0);
-  return text;
+  waitpid(child, &ended.status, 0);
+  return ended;
+}
+
+// Runs `body` in a child, which must end well. What it wrote to standard error.
+template <typename Body>
+std::string in_child(Body body) {
+  const Ended ended = run_child(body);
+  if (ended.status != 0) std::fputs(ended.said.c_str(), stderr);
+  CHECK(ended.status == 0);
+  return ended.said;
 }
 
 }  // namespace edgert::cuda

@@ -39,6 +39,17 @@ void test_states_of_the_driver() {
               "no CUDA device: cuDeviceGetCount says CUDA_ERROR_NOT_INITIALIZED (3)");
 }
 
+// Every member holds the symbol that it is named after: cuda_table.cpp has compared the types.
+void test_the_table_is_filled_by_name() {
+  in_child([] {
+    use_fake_driver();
+    const Driver& d = driver();
+#define SYMBOL(member, symbol) CHECK(d.member == symbol);
+#include "symbols.inc"
+#undef SYMBOL
+  });
+}
+
 // A failure is remembered: not every call of edgert.backends() opens libraries.
 void test_a_failed_load_is_tried_again_under_another_name_only() {
   in_child([] {
@@ -85,6 +96,7 @@ void test_a_forked_process_is_told_what_to_do() {
 
 int main() {
   test_states_of_the_driver();
+  test_the_table_is_filled_by_name();
   test_a_failed_load_is_tried_again_under_another_name_only();
   test_threads_load_one_driver();
   test_a_forked_process_is_told_what_to_do();
