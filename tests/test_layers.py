@@ -64,7 +64,9 @@ def test_cuda_needs_no_toolkit() -> None:
     """Neither a CUDA header nor Python, so that the same text is compiled everywhere."""
     for path in files(CPP / "cuda", ".hpp", ".cpp"):
         for included in includes(path):
-            assert not re.match(r"cuda[\w.]*$|nv|driver_types|pybind11|Python\.h|bindings/", included)
+            assert not re.match(
+                r"cuda[\w.]*$|nv|driver_types|pybind11|Python\.h|bindings/", included
+            )
 
 
 def test_one_file_says_dlopen() -> None:

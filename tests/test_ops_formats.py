@@ -116,9 +116,17 @@ def test_rgb_is_bgr_reversed(view):
 @pytest.mark.parametrize(
     ("image", "options", "message"),
     [
-        (np.zeros((4, 4, 3), np.uint8), {"format": "bgra"}, "format is 'bgra', expected 'bgr', 'rg"),
+        (
+            np.zeros((4, 4, 3), np.uint8),
+            {"format": "bgra"},
+            "format is 'bgra', expected 'bgr', 'rg",
+        ),
         (np.zeros((6, 4), np.uint8), {"format": "nv12", "matrix": "bt2020"}, "matrix is 'bt2020'"),
-        (np.zeros((4, 4, 3), np.uint8), {"format": "nv12"}, r"found shape \(4, 4, 3\) uint8 on cpu"),
+        (
+            np.zeros((4, 4, 3), np.uint8),
+            {"format": "nv12"},
+            r"found shape \(4, 4, 3\) uint8 on cpu",
+        ),
         (np.zeros((7, 4), np.uint8), {"format": "nv12"}, r"expected uint8 \(H \* 3 / 2, W\)"),
         (np.zeros((6, 5), np.uint8), {"format": "nv12"}, "H and W even"),
         (np.zeros((0, 4), np.uint8), {"format": "nv12"}, r"found shape \(0, 4\)"),

@@ -55,8 +55,8 @@ PixelLayout pixel_layout(const std::string& format, const std::string& matrix, b
                                     full_range ? YuvRange::kFull : YuvRange::kLimited)};
 }
 
-py::array letterbox_into(const py::array& image, const PixelLayout& layout, const py::array& out,
-                         const Normalization& normalization) {
+py::array letterbox_into(const py::array& image, const py::array& out,
+                         const Normalization& normalization, const PixelLayout& layout) {
   const FrameView frame = frame_view(image, layout);
   const TensorView output = image_tensor(out, 1);
   const Placement placement =
@@ -71,9 +71,9 @@ py::array letterbox_into(const py::array& image, const PixelLayout& layout, cons
   return to_frame;
 }
 
-py::array crop_people_into(const py::array& image, const PixelLayout& layout, const Floats& boxes,
-                           const py::array& out, const Normalization& normalization,
-                           double padding) {
+py::array crop_people_into(const py::array& image, const Floats& boxes, const py::array& out,
+                           const Normalization& normalization, double padding,
+                           const PixelLayout& layout) {
   const FrameView frame = frame_view(image, layout);
   require(boxes.ndim() == 2 && boxes.shape(1) == 4, "boxes: expected (N, 4)");
   const auto count = static_cast<std::size_t>(boxes.shape(0));
@@ -172,9 +172,10 @@ void bind_ops(py::module_& m) {
   using namespace py::literals;
   py::class_<PixelLayout>(m, "PixelLayout")
       .def(py::init(&pixel_layout), "format"_a, "matrix"_a, "full_range"_a);
-  m.def("letterbox_into", &letterbox_into, "image"_a, "layout"_a, "out"_a, "normalization"_a);
-  m.def("crop_people_into", &crop_people_into, "image"_a, "layout"_a, "boxes"_a, "out"_a,
-        "normalization"_a, "padding"_a);
+  m.def("letterbox_into", &letterbox_into, "image"_a, "out"_a, "normalization"_a,
+        "layout"_a = PixelLayout());
+  m.def("crop_people_into", &crop_people_into, "image"_a, "boxes"_a, "out"_a, "normalization"_a,
+        "padding"_a, "layout"_a = PixelLayout());
   m.def("crop_matrices", &crop_matrices, "boxes"_a, "width"_a, "height"_a, "padding"_a);
   m.def("decode_yolo", &decode_yolo, "output"_a, "to_frame"_a, "classes"_a, "filter"_a);
   m.def("decode_heatmaps", &decode_heatmaps, "heatmaps"_a, "offsets"_a, "to_frame"_a, "layout"_a);

@@ -214,22 +214,23 @@ class Histograms:
 
 def num_threads() -> int: ...
 def set_num_threads(count: int) -> None: ...
+
 class PixelLayout:
     def __init__(self, format: str, matrix: str, full_range: bool) -> None: ...
 
 def letterbox_into(
     image: NDArray[np.uint8],
-    layout: PixelLayout,
     out: NDArray[Any],
     normalization: Normalization,
+    layout: PixelLayout = ...,
 ) -> NDArray[np.float64]: ...
 def crop_people_into(
     image: NDArray[np.uint8],
-    layout: PixelLayout,
     boxes: NDArray[np.float32],
     out: NDArray[Any],
     normalization: Normalization,
     padding: float,
+    layout: PixelLayout = ...,
 ) -> NDArray[np.float64]: ...
 def crop_matrices(
     boxes: NDArray[np.float32], width: int, height: int, padding: float

@@ -48,13 +48,14 @@ def letterbox(
     left corner is at round(pad / 2 - 0.1). Bilinear in float32 with half-pixel centres.
 
     Args:
-        image: uint8: (h, w, 3) of any strides, grey and BGRA too; "nv12": (h * 3 / 2, w), luma above
-            chroma; "yuyv": (h, w, 2).
+        image: uint8: (h, w, 3) of any strides, grey and BGRA too; as "nv12" (h * 3 / 2, w), luma
+            above chroma; as "yuyv" (h, w, 2).
         size: Height and width of the result in pixels.
         pad_value: Colour of the padding, 0 to 255.
         format: What the image's bytes mean: "bgr", "rgb", "nv12" or "yuyv". Of the last two each
             pixel takes the chroma of its block, as OpenCV's cvtColor does, and h, w are even.
-        matrix: Of "nv12" and "yuyv": "bt601" (ITU-R BT.601, exactly what cvtColor gives) or "bt709".
+        matrix: Of "nv12" and "yuyv": "bt601" (ITU-R BT.601, to the bit what cvtColor gives) or
+            "bt709".
         full_range: Likewise: luma from 0 to 255, not from 16 to 235.
         out: (1, 3, H, W) float32 or float16, C-contiguous, to write to instead of a new array.
         stream: Of images on a GPU: where to enqueue.
@@ -73,7 +74,7 @@ def letterbox(
         _check_size(size)
         return device_ops.letterbox(source, layout, size, normalization, out, stream)
     tensor = _output(out, 1, size)
-    return tensor, _core.letterbox_into(source, layout, tensor, normalization)
+    return tensor, _core.letterbox_into(source, tensor, normalization, layout)
 
 
 def crop_people(
@@ -139,7 +140,7 @@ def crop_people(
         )
         return tensor, _core.crop_matrices(corners, size[1], size[0], padding)
     tensor = _output(out, len(corners), size)
-    return tensor, _core.crop_people_into(source, layout, corners, tensor, normalization, padding)
+    return tensor, _core.crop_people_into(source, corners, tensor, normalization, padding, layout)
 
 
 def decode_yolo(
