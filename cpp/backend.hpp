@@ -25,14 +25,17 @@ struct Poses {
   float* scores;
 };
 
-// `lane` tells the frames in flight apart. Of one lane the calls come in the order in which they
-// stand here, of one function one at a time; different functions are called by different threads.
+// `lane` tells the frames that are worked on apart, and `slot`, of which there is one more, their
+// pixels. Of one frame the calls come in the order in which they stand here, of one function one at
+// a time; different functions are called by different threads.
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Takes up a frame. Its pixels stay as they are until the frame is through.
-  virtual void begin_detection(std::size_t lane, const Picture& picture) = 0;
+  // Takes a frame in, while all lanes may be at work. Its pixels stay as they are until the frame
+  // is through.
+  virtual void take_in(std::size_t slot, const Picture& picture) = 0;
+  virtual void begin_detection(std::size_t lane, std::size_t slot) = 0;
   // Waits for its boxes.
   virtual void end_detection(std::size_t lane, Detections& detections) = 0;
 

@@ -27,8 +27,7 @@ struct TrackerLeg {
 };
 
 // A frame on its way, and in the end its result. Its memory is kept for later frames.
-struct Lane {
-  Picture picture;
+struct Passage {
   int stream = 0;
   double time_s = 0;
   StageTimes::Clock::time_point submitted;
@@ -48,16 +47,17 @@ class Pipeline {
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
-  // Waits for a free lane; false if none was within `timeout`. A frame begun in it is to be
-  // submitted.
+  // Takes the next frame in, whether a lane is free for it or not. The pixels stay the caller's and
+  // must live until the frame is collected. What fails is kept and thrown when it is collected.
+  void take_in(const Picture& picture);
+  // Waits for a free lane; false if none was within `timeout`.
   bool wait_for_lane(std::chrono::milliseconds timeout);
-  // Takes a frame up. The pixels stay the caller's and must live until the frame is collected. What
-  // fails is kept and thrown when the frame is collected.
-  void submit(const Picture& picture, int stream, double time_s);
+  // Sends the frame that was taken in on its way through the free lane.
+  void submit(int stream, double time_s);
 
   // The oldest frame once it is done, null if it was not within `timeout`; then release() it.
   // Frames come out in the order in which they were submitted.
-  Lane* wait_for_result(std::chrono::milliseconds timeout);
+  Passage* wait_for_result(std::chrono::milliseconds timeout);
   void release();
 
   // Forgets all tracks. With no frame in flight.
@@ -67,9 +67,9 @@ class Pipeline {
   StageTimes& times() { return backend_->times(); }
 
  private:
-  void track(std::size_t index);
-  std::span<const float> embed(std::size_t index, double above_score);
-  void end_poses(std::size_t index);
+  void track(std::uint64_t sequence);
+  std::span<const float> embed(std::uint64_t sequence, double above_score);
+  void end_poses(std::uint64_t sequence);
   track::ByteTrack& tracker_of(int stream);
 
   template <typename Work>
@@ -77,8 +77,10 @@ class Pipeline {
               std::condition_variable& next, Work work);
   // What a station does to a frame, unless it has failed already; keeps what goes wrong.
   template <typename Work>
-  void attempt(Lane& lane, Work work);
-  std::size_t index(std::uint64_t sequence) const { return sequence % lanes_.size(); }
+  void attempt(Passage& passage, Work work);
+  std::size_t lane(std::uint64_t sequence) const { return sequence % lanes_; }
+  std::size_t slot(std::uint64_t sequence) const { return sequence % passages_.size(); }
+  Passage& passage(std::uint64_t sequence) { return passages_[slot(sequence)]; }
 
   std::unique_ptr<Backend> backend_;
   TrackerLeg tracker_;
@@ -86,10 +88,13 @@ class Pipeline {
       more_trackers_;            // of the second source and later ones
   std::vector<float> features_;  // a row a detection
 
-  // Frames are numbered as they are submitted; lane n % lanes holds frame n.
-  // collected_ <= done_ <= tracked_ <= submitted_ <= collected_ + lanes
-  std::vector<Lane> lanes_;
-  mutable std::mutex mutex_;  // the counts
+  // Frames are numbered as they are submitted; lane n % lanes works on frame n. One frame more is
+  // held: one that waits for its lane, and whose result may wait for whoever collects it.
+  // collected_ <= done_ <= tracked_ <= submitted_ <= done_ + lanes, collected_ + lanes + 1
+  std::size_t lanes_;
+  std::vector<Passage> passages_;
+  std::exception_ptr taken_in_;  // what became of the frame that was taken in last
+  mutable std::mutex mutex_;     // the counts
   std::condition_variable lane_free_, to_track_, to_end_, result_ready_;
   std::uint64_t submitted_ = 0, tracked_ = 0, done_ = 0, collected_ = 0;
   bool stopping_ = false;

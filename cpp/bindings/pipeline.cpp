@@ -35,6 +35,7 @@ struct Core {
 
   std::mutex mutex;
   std::deque<Held> frames;  // in flight, oldest first
+  py::object taken_in;      // perhaps still being copied, though it was not submitted
   std::optional<Pipeline> pipeline;
 
   // With the interpreter lock, which the pose thread may need to finish.
@@ -58,13 +59,18 @@ class PyPipeline {
                               ? picture(image.cast<const DeviceArray&>())
                               : Picture{frame_view(image.cast<py::array>())};
     const std::shared_ptr<Core> core = open();
+    core->taken_in = image;
+    {
+      py::gil_scoped_release release;
+      core->pipeline->take_in(frame);
+    }
     if (!wait([&] { return core->pipeline->wait_for_lane(kSignalInterval); })) return false;
     {
       std::lock_guard lock(core->mutex);
       core->frames.push_back({image, tag});
     }
     py::gil_scoped_release release;
-    core->pipeline->submit(frame, stream, time_s);
+    core->pipeline->submit(stream, time_s);
     return true;
   }
 
@@ -73,9 +79,10 @@ class PyPipeline {
   // one.
   py::object collect() {
     const std::shared_ptr<Core> core = open();
-    Lane* lane = nullptr;
-    if (!wait(
-            [&] { return (lane = core->pipeline->wait_for_result(kSignalInterval)) != nullptr; })) {
+    Passage* passage = nullptr;
+    if (!wait([&] {
+          return (passage = core->pipeline->wait_for_result(kSignalInterval)) != nullptr;
+        })) {
       return py::none();
     }
     py::object tag;
@@ -84,8 +91,8 @@ class PyPipeline {
       tag = std::move(core->frames.front().tag);
       core->frames.pop_front();
     }
-    const std::exception_ptr error = std::exchange(lane->error, nullptr);
-    py::object result = error ? py::none() : to_python(*lane, tag);
+    const std::exception_ptr error = std::exchange(passage->error, nullptr);
+    py::object result = error ? py::none() : to_python(*passage, tag);
     core->pipeline->release();
     if (error) std::rethrow_exception(error);
     return result;
@@ -146,8 +153,8 @@ class PyPipeline {
     }
   }
 
-  static py::object to_python(const Lane& lane, const py::object& tag) {
-    const People& people = lane.people;
+  static py::object to_python(const Passage& passage, const py::object& tag) {
+    const People& people = passage.people;
     const auto count = static_cast<py::ssize_t>(people.size());
     const auto joints = static_cast<py::ssize_t>(people.joints);
     py::object keypoints = py::none(), keypoint_scores = py::none();
@@ -159,7 +166,8 @@ class PyPipeline {
                           to_array<float>(people.scores.data(), {count}),
                           to_array<std::int32_t>(people.class_ids.data(), {count}),
                           to_array<std::int64_t>(people.ids.data(), {count}), keypoints,
-                          keypoint_scores, lane.detections.dropped_rows, lane.dropped_heatmaps);
+                          keypoint_scores, passage.detections.dropped_rows,
+                          passage.dropped_heatmaps);
   }
 
   std::shared_ptr<Core> core_;

@@ -25,10 +25,11 @@ CpuBackend::CpuBackend(Network<DetectorLeg> detector, Network<ReidLeg> reid, Net
     : detector_(std::move(detector)),
       reid_(std::move(reid)),
       pose_(std::move(pose)),
+      frames_(lanes + 1),
       lanes_(lanes) {}
 
-void CpuBackend::begin_detection(std::size_t lane, const Picture& picture) {
-  const FrameView& frame = picture.view;
+void CpuBackend::begin_detection(std::size_t lane, std::size_t slot) {
+  const FrameView& frame = frames_[slot];
   Lane& work = lanes_[lane];
   work.frame = frame;
   Engine& engine = *detector_.engine;

@@ -27,7 +27,8 @@ class CpuBackend final : public Backend {
   CpuBackend(Network<DetectorLeg> detector, Network<ReidLeg> reid, Network<PoseLeg> pose,
              std::size_t lanes);
 
-  void begin_detection(std::size_t lane, const Picture& picture) override;
+  void take_in(std::size_t slot, const Picture& picture) override { frames_[slot] = picture.view; }
+  void begin_detection(std::size_t lane, std::size_t slot) override;
   void end_detection(std::size_t lane, Detections& detections) override;
   std::span<const float> embed(std::size_t lane, std::span<const Box> boxes) override;
   void begin_poses(std::size_t lane, std::span<const Box> boxes) override;
@@ -46,6 +47,7 @@ class CpuBackend final : public Backend {
   Network<DetectorLeg> detector_;
   Network<ReidLeg> reid_;
   Network<PoseLeg> pose_;
+  std::vector<FrameView> frames_;  // a slot
   std::vector<Lane> lanes_;
 
   OutputReader boxes_reader_, joints_reader_;

@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "half.h"
 #include "cpu/keypoints.hpp"
+#include "half.h"
 #include "scratch.hpp"
 #include "simd.hpp"
 

@@ -61,7 +61,7 @@ void CropLane::enqueue(int size, Capture* capture) {
 }
 
 CropLane::Times CropLane::end() {
-  done_.synchronize();
+  wait_.until(done_);
   return {cropped_.ms_since(begun_), run_.ms_since(cropped_), read_.ms_since(run_)};
 }
 

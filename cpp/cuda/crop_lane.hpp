@@ -12,6 +12,7 @@
 #include "cuda/memory.hpp"
 #include "cuda/network.hpp"
 #include "cuda/recording.hpp"
+#include "cuda/wait.hpp"
 #include "stage_times.hpp"
 
 namespace edgert::cuda {
@@ -62,6 +63,7 @@ class CropLane {
   std::map<int, Batch> batches_;
   Event begun_, cropped_, run_, read_;  // the stages' borders
   Event done_;
+  Wait wait_;
 };
 
 }  // namespace edgert::cuda

@@ -20,13 +20,12 @@ std::span<const Box> next_batch(std::span<const Box> boxes, std::size_t first, i
 
 }  // namespace
 
+CudaBackend::Slot::Slot(const std::shared_ptr<Device>& device)
+    : upload(device), begun(device, Event::Timing::kOn), done(device, Event::Timing::kOn) {}
+
 CudaBackend::Lane::Lane(const Kernels& kernels, std::shared_ptr<Device> device,
                         const Networks& networks, bool graphs)
-    : stream(device),
-      upload(device),
-      upload_begun(device, Event::Timing::kOn),
-      upload_done(device, Event::Timing::kOn),
-      detection(kernels, stream, networks.detector, networks.detector_leg, graphs) {
+    : stream(device), detection(kernels, stream, networks.detector, networks.detector_leg, graphs) {
   if (networks.reid) {
     const TensorView& output = networks.reid->outputs[0];
     features = HostBuffer(
@@ -57,38 +56,54 @@ CudaBackend::Lane::Lane(const Kernels& kernels, std::shared_ptr<Device> device,
 
 CudaBackend::CudaBackend(std::shared_ptr<const Kernels> kernels, std::shared_ptr<Device> device,
                          Networks networks, std::size_t lanes, bool graphs)
-    : device_(std::move(device)), kernels_(std::move(kernels)), networks_(std::move(networks)) {
+    : device_(std::move(device)),
+      kernels_(std::move(kernels)),
+      networks_(std::move(networks)),
+      uploads_(device_) {
   device_->make_current();
+  for (std::size_t i = 0; i < lanes + 1; ++i) slots_.push_back(std::make_unique<Slot>(device_));
   for (std::size_t i = 0; i < lanes; ++i) {
     lanes_.push_back(std::make_unique<Lane>(*kernels_, device_, networks_, graphs));
   }
 }
 
 CudaBackend::~CudaBackend() {
-  for (const auto& lane : lanes_) {
+  const auto finish = [](StreamView stream) {
     try {
-      lane->stream.view().synchronize();
+      stream.synchronize();
     } catch (const edgert::Error&) {
       // A device that was lost has been reported by the frame that met it.
     }
-  }
+  };
+  finish(uploads_);
+  for (const auto& lane : lanes_) finish(lane->stream);
 }
 
-void CudaBackend::begin_detection(std::size_t index, const Picture& picture) {
+void CudaBackend::take_in(std::size_t index, const Picture& picture) {
+  device_->make_current();
+  Slot& slot = *slots_[index];
+  // Of a frame that was taken in and not submitted, the copy may still be under way.
+  if (slot.copied) slot.done.synchronize();
+  slot.copied = !picture.on_device;
+  if (slot.copied) slot.begun.record(uploads_);
+  slot.frame = slot.upload.to_device(picture, uploads_);
+  slot.done.record(uploads_);
+}
+
+void CudaBackend::begin_detection(std::size_t index, std::size_t slot) {
   device_->make_current();
   Lane& lane = *lanes_[index];
-  lane.uploaded = !picture.on_device;
-  if (lane.uploaded) lane.upload_begun.record(lane.stream);
-  lane.frame = lane.upload.to_device(picture, lane.stream);
-  if (lane.uploaded) lane.upload_done.record(lane.stream);
-  lane.detection.begin(lane.frame);
+  lane.slot = slots_[slot].get();
+  lane.stream.view().wait(lane.slot->done);
+  lane.detection.begin(lane.slot->frame);
 }
 
 void CudaBackend::end_detection(std::size_t index, Detections& detections) {
   device_->make_current();
   Lane& lane = *lanes_[index];
   lane.detection.end(detections, times());
-  if (lane.uploaded) times().add_ms(Stage::kUpload, lane.upload_done.ms_since(lane.upload_begun));
+  const Slot& slot = *lane.slot;
+  if (slot.copied) times().add_ms(Stage::kUpload, slot.done.ms_since(slot.begun));
 }
 
 std::span<const float> CudaBackend::embed(std::size_t index, std::span<const Box> boxes) {
@@ -99,7 +114,7 @@ std::span<const float> CudaBackend::embed(std::size_t index, std::span<const Box
   float* row = reserve(features_, boxes.size() * width);
   for (std::size_t first = 0; first < boxes.size();) {
     const std::span<const Box> part = next_batch(boxes, first, lane.reid->max_batch());
-    lane.reid->begin(lane.frame, part);
+    lane.reid->begin(lane.slot->frame, part);
     lane.reid->end();
     const std::size_t count = part.size() * width;
     if (output.dtype == DType::kFloat32) {
@@ -119,7 +134,8 @@ void CudaBackend::begin_poses(std::size_t index, std::span<const Box> boxes) {
   device_->make_current();
   Lane& lane = *lanes_[index];
   lane.people = boxes;
-  if (!boxes.empty()) lane.pose->begin(lane.frame, next_batch(boxes, 0, lane.pose->max_batch()));
+  if (!boxes.empty())
+    lane.pose->begin(lane.slot->frame, next_batch(boxes, 0, lane.pose->max_batch()));
 }
 
 std::size_t CudaBackend::end_poses(std::size_t index, Poses poses) {
@@ -130,7 +146,7 @@ std::size_t CudaBackend::end_poses(std::size_t index, Poses poses) {
   CropLane::Times total;
   for (std::size_t first = 0; first < lane.people.size();) {
     const std::span<const Box> part = next_batch(lane.people, first, lane.pose->max_batch());
-    if (first > 0) lane.pose->begin(lane.frame, part);
+    if (first > 0) lane.pose->begin(lane.slot->frame, part);
     const CropLane::Times part_times = lane.pose->end();
     total.crop_ms += part_times.crop_ms;
     total.network_ms += part_times.network_ms;

@@ -35,7 +35,8 @@ class CudaBackend final : public Backend {
               Networks networks, std::size_t lanes, bool graphs);
   ~CudaBackend() override;
 
-  void begin_detection(std::size_t lane, const Picture& picture) override;
+  void take_in(std::size_t slot, const Picture& picture) override;
+  void begin_detection(std::size_t lane, std::size_t slot) override;
   void end_detection(std::size_t lane, Detections& detections) override;
   std::span<const float> embed(std::size_t lane, std::span<const Box> boxes) override;
   void begin_poses(std::size_t lane, std::span<const Box> boxes) override;
@@ -47,15 +48,21 @@ class CudaBackend final : public Backend {
   std::string why_not_recorded() const override;
 
  private:
+  // A frame's pixels.
+  struct Slot {
+    explicit Slot(const std::shared_ptr<Device>& device);
+
+    Upload upload;
+    Event begun, done;
+    bool copied = false;
+    FrameView frame;  // as the device sees it
+  };
   struct Lane {
     Lane(const Kernels& kernels, std::shared_ptr<Device> device, const Networks& networks,
          bool graphs);
 
     Stream stream;
-    Upload upload;
-    Event upload_begun, upload_done;
-    bool uploaded = false;
-    FrameView frame;  // as the device sees it
+    const Slot* slot = nullptr;  // the frame's
     DetectionLane detection;
     HostBuffer features;  // of one batch
     std::optional<CropLane> reid;
@@ -69,6 +76,8 @@ class CudaBackend final : public Backend {
   std::shared_ptr<Device> device_;
   std::shared_ptr<const Kernels> kernels_;
   Networks networks_;
+  Stream uploads_;  // beside the lanes': a frame comes in while the one before is worked on
+  std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<float> features_;  // a row a box
 };

@@ -57,7 +57,7 @@ void DetectionLane::enqueue(Capture* capture) {
 }
 
 void DetectionLane::end(Detections& detections, StageTimes& times) {
-  done_.synchronize();
+  wait_.until(done_);
   times.add_ms(Stage::kPreprocess, prepared_.ms_since(begun_));
   times.add_ms(Stage::kDetect, detected_.ms_since(prepared_));
   times.add_ms(Stage::kBoxes, decoded_.ms_since(detected_));

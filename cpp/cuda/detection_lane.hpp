@@ -10,6 +10,7 @@
 #include "cuda/memory.hpp"
 #include "cuda/network.hpp"
 #include "cuda/recording.hpp"
+#include "cuda/wait.hpp"
 #include "legs.hpp"
 #include "stage_times.hpp"
 
@@ -44,6 +45,7 @@ class DetectionLane {
   Recording recording_;
   Event begun_, prepared_, detected_, decoded_;  // the stages' borders
   Event done_;
+  Wait wait_;
 };
 
 }  // namespace edgert::cuda

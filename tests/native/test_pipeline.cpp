@@ -111,25 +111,30 @@ std::unique_ptr<Pipeline> make_pipeline(Setup setup) {
       std::move(tracker), lanes);
 }
 
-struct Picture {
+struct Pixels {
   std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(100 * 80 * 3, 128);
   FrameView view{bytes.data(), 100, 80, 300, 3, 1};
 };
 
-Lane& next(Pipeline& pipeline) {
-  Lane* lane = pipeline.wait_for_result(10s);
-  CHECK(lane != nullptr);
-  return *lane;
+void submit(Pipeline& pipeline, const Pixels& picture, int stream, double time_s) {
+  pipeline.take_in({picture.view});
+  CHECK(pipeline.wait_for_lane(10s));
+  pipeline.submit(stream, time_s);
+}
+
+Passage& next(Pipeline& pipeline) {
+  Passage* passage = pipeline.wait_for_result(10s);
+  CHECK(passage != nullptr);
+  return *passage;
 }
 
 void test_nothing_is_allocated_once_warm() {
-  const Picture picture;
+  const Pixels picture;
   Setup setup;
   setup.with_reid = true;
   auto pipeline = make_pipeline(setup);
   const auto frame = [&](int stream) {
-    CHECK(pipeline->wait_for_lane(10s));
-    pipeline->submit({picture.view}, stream, 0);
+    submit(*pipeline, picture, stream, 0);
     CHECK(next(*pipeline).people.size() == 5);
     pipeline->release();
   };
@@ -140,7 +145,7 @@ void test_nothing_is_allocated_once_warm() {
 }
 
 void test_results_come_in_order_with_lanes_in_flight() {
-  const Picture picture;
+  const Pixels picture;
   for (const int lanes : {1, 2, 5}) {
     Setup setup;
     setup.lanes = lanes;
@@ -148,15 +153,14 @@ void test_results_come_in_order_with_lanes_in_flight() {
     auto pipeline = make_pipeline(setup);
     int submitted = 0, collected = 0;
     while (collected < 200) {
-      while (submitted - collected < lanes) {
-        CHECK(pipeline->wait_for_lane(10s));
-        pipeline->submit({picture.view}, 0, submitted++);
+      while (submitted - collected < lanes + 1) {
+        submit(*pipeline, picture, 0, submitted++);
       }
       CHECK(!pipeline->wait_for_lane(0ms));
-      const Lane& lane = next(*pipeline);
-      CHECK(lane.time_s == collected);
-      CHECK(lane.error == nullptr);
-      CHECK(lane.people.keypoints.size() == lane.people.size() * kJoints * 2);
+      const Passage& passage = next(*pipeline);
+      CHECK(passage.time_s == collected);
+      CHECK(passage.error == nullptr);
+      CHECK(passage.people.keypoints.size() == passage.people.size() * kJoints * 2);
       pipeline->release();
       ++collected;
     }
@@ -167,7 +171,7 @@ void test_results_come_in_order_with_lanes_in_flight() {
 // The pose of frame 0 waits until frame 1 has been detected: a pipeline that runs its legs in turn
 // would never get there.
 void test_detection_goes_on_while_the_pose_network_works() {
-  const Picture picture;
+  const Pixels picture;
   std::mutex mutex;
   std::condition_variable changed;
   int detected = 0;
@@ -183,8 +187,8 @@ void test_detection_goes_on_while_the_pose_network_works() {
     CHECK(changed.wait_for(lock, 10s, [&] { return detected >= 2; }));
   };
   auto pipeline = make_pipeline(setup);
-  pipeline->submit({picture.view}, 0, 0);
-  pipeline->submit({picture.view}, 0, 1);
+  submit(*pipeline, picture, 0, 0);
+  submit(*pipeline, picture, 0, 1);
   for (int i = 0; i < 2; ++i) {
     CHECK(next(*pipeline).people.ids.size() == 3);
     pipeline->release();
@@ -192,7 +196,7 @@ void test_detection_goes_on_while_the_pose_network_works() {
 }
 
 void test_a_failing_network_fails_its_frame_only() {
-  const Picture picture;
+  const Pixels picture;
   for (const bool in_pose : {false, true}) {
     Setup setup;
     setup.detect = [in_pose](int frame, Memory& m) {
@@ -204,7 +208,7 @@ void test_a_failing_network_fails_its_frame_only() {
     };
     auto pipeline = make_pipeline(setup);
     for (int i = 0; i < 4; ++i) {
-      pipeline->submit({picture.view}, 0, i);
+      submit(*pipeline, picture, 0, i);
       CHECK((next(*pipeline).error != nullptr) == (i == 1));
       pipeline->release();
     }
@@ -212,10 +216,10 @@ void test_a_failing_network_fails_its_frame_only() {
 }
 
 void test_streams_have_their_own_tracks() {
-  const Picture picture;
+  const Pixels picture;
   auto pipeline = make_pipeline({});
   for (int i = 0; i < 6; ++i) {
-    pipeline->submit({picture.view}, i % 3, i);
+    submit(*pipeline, picture, i % 3, i);
     const auto& ids = next(*pipeline).people.ids;
     CHECK(ids.size() == 5 && ids.front() == 1 && ids.back() == 5);
     pipeline->release();
@@ -223,22 +227,22 @@ void test_streams_have_their_own_tracks() {
 }
 
 void test_without_tracker_and_pose() {
-  const Picture picture;
+  const Pixels picture;
   Setup setup;
   setup.tracked = setup.with_pose = false;
   auto pipeline = make_pipeline(setup);
-  pipeline->submit({picture.view}, 0, 0);
+  submit(*pipeline, picture, 0, 0);
   const People& people = next(*pipeline).people;
   CHECK(people.size() == 5 && people.ids.front() == -1 && people.keypoints.empty());
   CHECK(people.joints == 0);
 }
 
 void test_destruction_with_frames_in_flight() {
-  const Picture picture;
+  const Pixels picture;
   for (int i = 0; i < 20; ++i) {
     auto pipeline = make_pipeline({});
-    pipeline->submit({picture.view}, 0, 0);
-    pipeline->submit({picture.view}, 0, 1);
+    submit(*pipeline, picture, 0, 0);
+    submit(*pipeline, picture, 0, 1);
   }
 }
 
