@@ -142,7 +142,8 @@ def test_cosine_distances():
         lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
         safe = np.where(lengths > 0, lengths, 1)
         wanted = 1 - a.astype(np.float64) @ b.T.astype(np.float64) / safe
-        found = ops.cosine_distances(to_gpu(a), to_gpu(b), out=poisoned((rows, columns), np.float32))
+        out = poisoned((rows, columns), np.float32)
+        found = ops.cosine_distances(to_gpu(a), to_gpu(b), out=out)
         np.testing.assert_allclose(found.numpy(), wanted, atol=2e-6)
 
 

@@ -4,8 +4,10 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -23,8 +25,17 @@ void bind_pipeline(py::module_& module);
 void bind_quant(py::module_& module);
 void bind_track(py::module_& module);
 
-// The pixels of a (H, W, 3) uint8 array of any strides, not copied. throws InvalidArgument.
-FrameView frame_view(const py::array& image);
+// What the bytes of an image mean.
+struct PixelLayout {
+  PixelFormat format = PixelFormat::kBgr8;
+  YuvMatrix matrix{};
+};
+
+// An image in memory, not copied: (H, W, 3) of any strides, of kNv12 (H * 3 / 2, W), of kYuyv (H,
+// W, 2), the pixels of a row packed. throws InvalidArgument.
+FrameView frame_view(const std::uint8_t* data, std::span<const std::int64_t> shape,
+                     std::span<const std::int64_t> strides_bytes, const PixelLayout& layout = {});
+FrameView frame_view(const py::array& image, const PixelLayout& layout = {});
 
 // A C-contiguous float32 or float16 array, not copied. throws InvalidArgument naming `what`.
 TensorView tensor_view(const py::array& array, const char* what);

@@ -55,10 +55,11 @@ TensorView image_tensor(const DeviceArray& array) {
   return view;
 }
 
-py::array letterbox(CudaContext& context, const Array& image, const Array& out,
-                    const Normalization& normalization, const py::object& stream) {
+py::array letterbox(CudaContext& context, const Array& image, const PixelLayout& layout,
+                    const Array& out, const Normalization& normalization,
+                    const py::object& stream) {
   const TensorView input = image_tensor(*out);
-  const FrameView frame = picture(*image).view;
+  const FrameView frame = picture(*image, layout).view;
   const Placement view =
       edgert::letterbox(frame.width, frame.height, static_cast<int>(input.shape[3]),
                         static_cast<int>(input.shape[2]));
@@ -69,15 +70,16 @@ py::array letterbox(CudaContext& context, const Array& image, const Array& out,
 }
 
 // `boxes`: (N, 4) float32 on the device; whoever gave them knows where they are on the host.
-void crop_people(CudaContext& context, const Array& image, const Array& boxes, const Array& out,
-                 const Normalization& normalization, double padding, const py::object& stream) {
+void crop_people(CudaContext& context, const Array& image, const PixelLayout& layout,
+                 const Array& boxes, const Array& out, const Normalization& normalization,
+                 double padding, const py::object& stream) {
   const TensorView input = image_tensor(*out), corners = tensor_view(*boxes, "boxes");
   require(corners.rank == 2 && corners.shape[1] == 4 && corners.shape[0] == input.shape[0] &&
               corners.dtype == DType::kFloat32,
           "boxes: expected (N, 4) float32, a row for each item of out");
   const Call call(context, stream, {image.get(), boxes.get()});
   context.kernels
-      ->crops(picture(*image).view, static_cast<const Box*>(corners.data),
+      ->crops(picture(*image, layout).view, static_cast<const Box*>(corners.data),
               static_cast<int>(corners.shape[0]), CropKind::kGrow, padding, normalization, input)
       .enqueue(call.stream());
   call.finish();
@@ -209,9 +211,10 @@ void bind_cuda(py::module_& m) {
             c.intake.view().synchronize();
           },
           "to"_a, "host"_a)
-      .def("letterbox", &letterbox, "image"_a, "out"_a, "normalization"_a, "stream"_a = py::none())
-      .def("crop_people", &crop_people, "image"_a, "boxes"_a, "out"_a, "normalization"_a,
-           "padding"_a, "stream"_a = py::none())
+      .def("letterbox", &letterbox, "image"_a, "layout"_a, "out"_a, "normalization"_a,
+           "stream"_a = py::none())
+      .def("crop_people", &crop_people, "image"_a, "layout"_a, "boxes"_a, "out"_a,
+           "normalization"_a, "padding"_a, "stream"_a = py::none())
       .def_static("decode_scratch_bytes", &decode_scratch_bytes, "anchors"_a, "max_detections"_a)
       .def_static("decode_result_bytes", &cuda::Kernels::decode_result_bytes, "max_detections"_a,
                   "joints"_a)

@@ -3,7 +3,6 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "bindings/dlpack.hpp"
 #include "error.hpp"
@@ -222,21 +221,11 @@ TensorView tensor_view(const DeviceArray& array, const char* what) {
   return view;
 }
 
-Picture picture(const DeviceArray& array) {
-  const auto& shape = array.shape();
-  constexpr std::int64_t kMost = std::numeric_limits<int>::max() / 16;
-  require(array.dtype().kind() == 'u' && array.dtype().itemsize() == 1 && shape.size() == 3 &&
-              shape[2] == 3 && shape[0] > 0 && shape[1] > 0 && shape[0] <= kMost &&
-              shape[1] <= kMost,
-          "image: expected a (H, W, 3) uint8 array with at least one pixel");
-  FrameView frame;
-  frame.data = reinterpret_cast<const std::uint8_t*>(array.address());
-  frame.width = static_cast<int>(shape[1]);
-  frame.height = static_cast<int>(shape[0]);
-  frame.row_stride_bytes = array.strides_bytes()[0];
-  frame.pixel_stride_bytes = array.strides_bytes()[1];
-  frame.channel_stride_bytes = array.strides_bytes()[2];
-  return {frame, true, array.written_on()};
+Picture picture(const DeviceArray& array, const PixelLayout& layout) {
+  require(array.dtype().kind() == 'u' && array.dtype().itemsize() == 1,
+          "image: expected a uint8 array");
+  const auto* data = reinterpret_cast<const std::uint8_t*>(array.address());
+  return {frame_view(data, array.shape(), array.strides_bytes(), layout), true, array.written_on()};
 }
 
 }  // namespace edgert::bindings

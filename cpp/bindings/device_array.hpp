@@ -62,8 +62,8 @@ class DeviceArray {
 // The view of a C-contiguous float32 or float16 device array. throws InvalidArgument.
 TensorView tensor_view(const DeviceArray& array, const char* what);
 
-// The pixels of a (H, W, 3) uint8 device array of any strides. throws InvalidArgument.
-Picture picture(const DeviceArray& array);
+// The pixels of a uint8 device array, as frame_view() takes them. throws InvalidArgument.
+Picture picture(const DeviceArray& array, const PixelLayout& layout = {});
 
 void bind_device_array(py::module_& module);
 

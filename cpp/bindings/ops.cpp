@@ -1,5 +1,8 @@
 // The host stages as functions of arrays, for edgert.ops.
 #include <algorithm>
+#include <iterator>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "bindings/bindings.hpp"
@@ -8,6 +11,7 @@
 #include "error.hpp"
 #include "parallel.hpp"
 #include "stages/crop.hpp"
+#include "stages/frame.hpp"
 #include "stages/preprocess.hpp"
 
 namespace edgert::bindings {
@@ -35,9 +39,25 @@ TensorView image_tensor(const py::array& array, std::size_t items) {
   return view;
 }
 
+PixelLayout pixel_layout(const std::string& format, const std::string& matrix, bool full_range) {
+  constexpr std::pair<const char*, PixelFormat> kFormats[] = {{"bgr", PixelFormat::kBgr8},
+                                                              {"rgb", PixelFormat::kRgb8},
+                                                              {"nv12", PixelFormat::kNv12},
+                                                              {"yuyv", PixelFormat::kYuyv}};
+  const auto* found = std::find_if(std::begin(kFormats), std::end(kFormats),
+                                   [&](const auto& entry) { return format == entry.first; });
+  if (found == std::end(kFormats)) {
+    throw InvalidArgument("format is '" + format + "', expected 'bgr', 'rgb', 'nv12' or 'yuyv'");
+  }
+  if (matrix != "bt601" && matrix != "bt709")
+    throw InvalidArgument("matrix is '" + matrix + "', expected 'bt601' or 'bt709'");
+  return {found->second, yuv_matrix(matrix == "bt601" ? YuvStandard::kBt601 : YuvStandard::kBt709,
+                                    full_range ? YuvRange::kFull : YuvRange::kLimited)};
+}
+
 py::array letterbox_into(const py::array& image, const py::array& out,
-                         const Normalization& normalization) {
-  const FrameView frame = frame_view(image);
+                         const Normalization& normalization, const PixelLayout& layout) {
+  const FrameView frame = frame_view(image, layout);
   const TensorView output = image_tensor(out, 1);
   const Placement placement =
       letterbox(frame.width, frame.height, static_cast<int>(output.shape[3]),
@@ -52,8 +72,9 @@ py::array letterbox_into(const py::array& image, const py::array& out,
 }
 
 py::array crop_people_into(const py::array& image, const Floats& boxes, const py::array& out,
-                           const Normalization& normalization, double padding) {
-  const FrameView frame = frame_view(image);
+                           const Normalization& normalization, double padding,
+                           const PixelLayout& layout) {
+  const FrameView frame = frame_view(image, layout);
   require(boxes.ndim() == 2 && boxes.shape(1) == 4, "boxes: expected (N, 4)");
   const auto count = static_cast<std::size_t>(boxes.shape(0));
   const TensorView output = image_tensor(out, count);
@@ -149,9 +170,12 @@ py::tuple decode_heatmaps(const py::array& heatmaps, const py::object& offsets,
 
 void bind_ops(py::module_& m) {
   using namespace py::literals;
-  m.def("letterbox_into", &letterbox_into, "image"_a, "out"_a, "normalization"_a);
+  py::class_<PixelLayout>(m, "PixelLayout")
+      .def(py::init(&pixel_layout), "format"_a, "matrix"_a, "full_range"_a);
+  m.def("letterbox_into", &letterbox_into, "image"_a, "out"_a, "normalization"_a,
+        "layout"_a = PixelLayout());
   m.def("crop_people_into", &crop_people_into, "image"_a, "boxes"_a, "out"_a, "normalization"_a,
-        "padding"_a);
+        "padding"_a, "layout"_a = PixelLayout());
   m.def("crop_matrices", &crop_matrices, "boxes"_a, "width"_a, "height"_a, "padding"_a);
   m.def("decode_yolo", &decode_yolo, "output"_a, "to_frame"_a, "classes"_a, "filter"_a);
   m.def("decode_heatmaps", &decode_heatmaps, "heatmaps"_a, "offsets"_a, "to_frame"_a, "layout"_a);

@@ -29,7 +29,9 @@ class Prepared {
   Prepared(Function function, const Launch& shape, const Arguments&... arguments)
       : function_(function), shape_(shape), arguments_(arguments...) {}
 
+  // Nothing where there is nothing to do.
   void enqueue(StreamView stream) const {
+    if (shape_.grid.z == 0) return;
     std::apply([&](const auto&... a) { function_.launch(shape_, stream, a...); }, arguments_);
   }
   void update(Graph& graph, KernelNode node) const {

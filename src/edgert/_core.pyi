@@ -157,6 +157,7 @@ class CudaContext:
     def letterbox(
         self,
         image: DeviceArray,
+        layout: PixelLayout,
         out: DeviceArray,
         normalization: Normalization,
         stream: int | None = None,
@@ -164,6 +165,7 @@ class CudaContext:
     def crop_people(
         self,
         image: DeviceArray,
+        layout: PixelLayout,
         boxes: DeviceArray,
         out: DeviceArray,
         normalization: Normalization,
@@ -212,8 +214,15 @@ class Histograms:
 
 def num_threads() -> int: ...
 def set_num_threads(count: int) -> None: ...
+
+class PixelLayout:
+    def __init__(self, format: str, matrix: str, full_range: bool) -> None: ...
+
 def letterbox_into(
-    image: NDArray[np.uint8], out: NDArray[Any], normalization: Normalization
+    image: NDArray[np.uint8],
+    out: NDArray[Any],
+    normalization: Normalization,
+    layout: PixelLayout = ...,
 ) -> NDArray[np.float64]: ...
 def crop_people_into(
     image: NDArray[np.uint8],
@@ -221,6 +230,7 @@ def crop_people_into(
     out: NDArray[Any],
     normalization: Normalization,
     padding: float,
+    layout: PixelLayout = ...,
 ) -> NDArray[np.float64]: ...
 def crop_matrices(
     boxes: NDArray[np.float32], width: int, height: int, padding: float

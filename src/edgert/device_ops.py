@@ -29,6 +29,7 @@ _HEAD_BYTES = 16
 
 def letterbox(
     image: Any,
+    layout: _core.PixelLayout,
     size: tuple[int, int],
     normalization: _core.Normalization,
     out: Any | None,
@@ -38,13 +39,14 @@ def letterbox(
     gpu = _gpu(image)
     target = _output(gpu, out, (1, 3, *size))
     to_frame = gpu.letterbox(
-        device_array(image, gpu), device_array(target, gpu), normalization, stream
+        device_array(image, gpu), layout, device_array(target, gpu), normalization, stream
     )
     return target, to_frame
 
 
 def crop_people(
     image: Any,
+    layout: _core.PixelLayout,
     boxes: Any,
     size: tuple[int, int],
     normalization: _core.Normalization,
@@ -62,6 +64,7 @@ def crop_people(
     target = _output(gpu, out, (corners.shape[0], 3, *size))
     gpu.crop_people(
         device_array(image, gpu),
+        layout,
         corners,
         device_array(target, gpu),
         normalization,

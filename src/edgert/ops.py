@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from edgert import _core, device_ops
 from edgert.devices import place_of
 from edgert.engines.base import Array
-from edgert.io.arrays import as_frame, as_image
+from edgert.io.arrays import as_frame
 
 __all__ = ["cosine_distances", "crop_people", "decode_heatmaps", "decode_yolo", "letterbox"]
 
@@ -36,6 +36,9 @@ def letterbox(
     size: tuple[int, int] = (640, 640),
     pad_value: float = 114,
     *,
+    format: str = "bgr",
+    matrix: str = "bt601",
+    full_range: bool = False,
     out: Any | None = None,
     stream: int | None = None,
 ) -> tuple[Any, Float64]:
@@ -45,9 +48,15 @@ def letterbox(
     left corner is at round(pad / 2 - 0.1). Bilinear in float32 with half-pixel centres.
 
     Args:
-        image: (h, w, 3) uint8 BGR of any strides; grey and BGRA too.
+        image: uint8: (h, w, 3) of any strides, grey and BGRA too; as "nv12" (h * 3 / 2, w), luma
+            above chroma; as "yuyv" (h, w, 2).
         size: Height and width of the result in pixels.
         pad_value: Colour of the padding, 0 to 255.
+        format: What the image's bytes mean: "bgr", "rgb", "nv12" or "yuyv". Of the last two each
+            pixel takes the chroma of its block, as OpenCV's cvtColor does, and h, w are even.
+        matrix: Of "nv12" and "yuyv": "bt601" (ITU-R BT.601, to the bit what cvtColor gives) or
+            "bt709".
+        full_range: Likewise: luma from 0 to 255, not from 16 to 235.
         out: (1, 3, H, W) float32 or float16, C-contiguous, to write to instead of a new array.
         stream: Of images on a GPU: where to enqueue.
 
@@ -59,12 +68,13 @@ def letterbox(
         ValueError: An array has the wrong dtype or shape, or `size` is not two positive numbers.
     """
     normalization = _core.Normalization((0.0,) * 3, (1.0,) * 3, pad_value)
+    layout = _core.PixelLayout(format, matrix, full_range)
+    source = as_frame(image, "image", format)
     if place_of(image) != "cpu":
         _check_size(size)
-        return device_ops.letterbox(as_frame(image, "image"), size, normalization, out, stream)
-    source = as_image(image, "image")
+        return device_ops.letterbox(source, layout, size, normalization, out, stream)
     tensor = _output(out, 1, size)
-    return tensor, _core.letterbox_into(source, tensor, normalization)
+    return tensor, _core.letterbox_into(source, tensor, normalization, layout)
 
 
 def crop_people(
@@ -75,6 +85,9 @@ def crop_people(
     std: Sequence[float] = IMAGENET_STD,
     padding: float = 1.25,
     *,
+    format: str = "bgr",
+    matrix: str = "bt601",
+    full_range: bool = False,
     out: Any | None = None,
     stream: int | None = None,
 ) -> tuple[Any, Float64]:
@@ -85,12 +98,15 @@ def crop_people(
     centres.
 
     Args:
-        image: (h, w, 3) uint8 BGR of any strides; grey and BGRA too.
+        image: As `letterbox` takes it.
         boxes: (N, 4) xyxy in frame pixels.
         size: Height and width of a crop in pixels.
         mean: Per channel (RGB), of values in [0, 1].
         std: Likewise.
         padding: Factor on the box's size.
+        format: What the image's bytes mean, as in `letterbox`; `matrix` and `full_range` too.
+        matrix: Of "nv12" and "yuyv".
+        full_range: Likewise.
         out: (N, 3, H, W) float32 or float16, C-contiguous, to write to instead of a new array.
         stream: Of images on a GPU: where to enqueue.
 
@@ -115,14 +131,16 @@ def crop_people(
     if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
         raise ValueError(f"mean is {mean} and std is {std}, expected 3 numbers each, std positive")
     normalization = _core.Normalization(mean, std, 0.0)
+    layout = _core.PixelLayout(format, matrix, full_range)
+    source = as_frame(image, "image", format)
     if place_of(image) != "cpu":
         _check_size(size)
-        found = as_frame(image, "image")
-        tensor = device_ops.crop_people(found, corners, size, normalization, padding, out, stream)
+        tensor = device_ops.crop_people(
+            source, layout, corners, size, normalization, padding, out, stream
+        )
         return tensor, _core.crop_matrices(corners, size[1], size[0], padding)
-    source = as_image(image, "image")
     tensor = _output(out, len(corners), size)
-    return tensor, _core.crop_people_into(source, corners, tensor, normalization, padding)
+    return tensor, _core.crop_people_into(source, corners, tensor, normalization, padding, layout)
 
 
 def decode_yolo(

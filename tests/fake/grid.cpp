@@ -1,13 +1,13 @@
 // Blocks of threads as fibers of one thread of the host.
 #include "grid.hpp"
-
-#include <ucontext.h>
+#include "switch_stack.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -30,12 +30,9 @@ enum class State { kReady, kAtWarp, kAtBlock, kDone };
 class Fiber {
  public:
   Fiber() = default;
-  explicit Fiber(void (*entry)()) : stack_(new std::byte[kStackBytes]) {
-    getcontext(&context_);
-    context_.uc_stack.ss_sp = stack_.get();
-    context_.uc_stack.ss_size = kStackBytes;
-    context_.uc_link = nullptr;
-    makecontext(&context_, entry, 0);
+  explicit Fiber(void (*entry)())
+      : stack_(static_cast<std::byte*>(::operator new(kStackBytes, std::align_val_t(64)))) {
+    pointer_ = first_frame(stack_.get() + kStackBytes, entry);
 #if defined(__SANITIZE_THREAD__)
     tsan_ = __tsan_create_fiber(0);
 #endif
@@ -56,7 +53,7 @@ class Fiber {
     if (stack_ == nullptr) tsan_ = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(other.tsan_, 0);
 #endif
-    swapcontext(&context_, &other.context_);
+    edgert_switch_stack(&pointer_, other.pointer_);
     arrived(other);
   }
 
@@ -71,11 +68,14 @@ class Fiber {
   }
 
  private:
+  struct Free {
+    void operator()(std::byte* stack) const { ::operator delete(stack, std::align_val_t(64)); }
+  };
   const void* bottom() const { return stack_ ? stack_.get() : own_bottom_; }
   std::size_t bytes() const { return stack_ ? kStackBytes : own_bytes_; }
 
-  ucontext_t context_{};
-  std::unique_ptr<std::byte[]> stack_;  // none: the thread's own
+  std::unique_ptr<std::byte, Free> stack_;  // none: the thread's own
+  void* pointer_ = nullptr;                 // while somebody else runs
   const void* own_bottom_ = nullptr;
   std::size_t own_bytes_ = 0;
   [[maybe_unused]] void* asan_ = nullptr;

@@ -15,6 +15,10 @@ DEFAULT_FPS = 30.0
 """Frame rate of input that has none of its own: arrays and images."""
 
 _INTERFACES = ("__dlpack__", "__array_interface__", "__cuda_array_interface__")
+_VIDEO = {
+    "nv12": "(H * 3 / 2, W) of NV12, luma above chroma, H and W even",
+    "yuyv": "(H, W, 2) of YUYV, W even",
+}
 _EXPECTED = "expected (H, W, 3) uint8 BGR, (H, W) or (H, W, 1) grey, or (H, W, 4) BGRA"
 
 
@@ -61,21 +65,38 @@ def as_image(item: Any, where: str = "array") -> Image:
     return array[:, :, :3] if array.shape[2] == 4 else array
 
 
-def as_frame(item: Any, where: str = "array") -> Any:
+def as_frame(item: Any, where: str = "array", format: str = "bgr") -> Any:
     """An image in host memory as `as_image` sees it; one in a GPU's memory as it is.
+
+    Args:
+        item: As `as_image` takes it, or a tensor (H, W, 3) in a GPU's memory; of the formats of
+            video, in either.
+        where: What to call it in an error.
+        format: "bgr" or "rgb"; "nv12", (H * 3 / 2, W); "yuyv", (H, W, 2); H and W even, the pixels
+            of a row packed.
 
     Raises:
         ValueError: Wrong dtype, shape or place.
     """
-    if not is_array(item) or place_of(item) == "cpu":
+    here = not is_array(item) or place_of(item) == "cpu"
+    if here and format not in _VIDEO:
         return as_image(item, where)
-    shape = tuple(item.shape)
-    if len(shape) != 3 or shape[2] != 3 or 0 in shape or "uint8" not in str(item.dtype):
+    image = _as_array(item, where) if here else item
+    shape = tuple(image.shape)
+    if "uint8" not in str(image.dtype) or 0 in shape or not _is_shape_of(shape, format):
         raise ValueError(
-            f"{where}: found shape {shape} {item.dtype} on {place_of(item)}, "
-            f"expected (H, W, 3) uint8 BGR"
+            f"{where}: found shape {shape} {image.dtype} on {place_of(item)}, "
+            f"expected uint8 {_VIDEO.get(format, '(H, W, 3) BGR')}"
         )
-    return item
+    return image
+
+
+def _is_shape_of(shape: tuple[int, ...], format: str) -> bool:
+    if format == "nv12":
+        return len(shape) == 2 and shape[0] % 3 == 0 and shape[1] % 2 == 0
+    if format == "yuyv":
+        return len(shape) == 3 and shape[2] == 2 and shape[1] % 2 == 0
+    return len(shape) == 3 and shape[2] == 3
 
 
 def _as_array(item: Any, where: str) -> np.ndarray[Any, np.dtype[Any]]:
