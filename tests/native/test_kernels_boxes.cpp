@@ -159,6 +159,20 @@ void test_every_anchor_is_a_candidate(const Gpu& gpu) {
   check_decoding(gpu, head, filter, DType::kFloat16);
 }
 
+// Zeros of both signs are one score: the lower anchor comes first.
+void test_signed_zeros_tie(const Gpu& gpu) {
+  Head head(2, 0, 40);
+  for (int a = 0; a < head.anchors; ++a) {
+    head.at(0, a) = static_cast<float>(20 * a);
+    head.at(2, a) = head.at(3, a) = 10;
+    head.at(4, a) = a % 3 == 0 ? -0.0f : 0.0f;
+    head.at(5, a) = a % 2 == 0 ? -0.0f : 0.0f;
+  }
+  BoxFilter filter;
+  filter.score_threshold = 0;
+  check_decoding(gpu, head, filter, DType::kFloat32);
+}
+
 void test_nothing_to_find(const Gpu& gpu) {
   Head head(3, 0, 64);
   check_decoding(gpu, head, {}, DType::kFloat32);
@@ -177,5 +191,6 @@ int main() {
   Random random(5);
   test_random_heads(gpu, random, 30);
   test_every_anchor_is_a_candidate(gpu);
+  test_signed_zeros_tie(gpu);
   test_nothing_to_find(gpu);
 }
