@@ -1,6 +1,8 @@
 #include "cuda/cuda_backend.hpp"
 
 #include <algorithm>
+#include <exception>
+#include <thread>
 
 #include "error.hpp"
 #include "half.h"
@@ -62,8 +64,23 @@ CudaBackend::CudaBackend(std::shared_ptr<const Kernels> kernels, std::shared_ptr
       uploads_(device_) {
   device_->make_current();
   for (std::size_t i = 0; i < lanes + 1; ++i) slots_.push_back(std::make_unique<Slot>(device_));
+  // Side by side: a runtime takes seconds to find its kernels for each size of batch.
+  lanes_.resize(lanes);
+  std::vector<std::exception_ptr> errors(lanes);
+  std::vector<std::thread> threads;
   for (std::size_t i = 0; i < lanes; ++i) {
-    lanes_.push_back(std::make_unique<Lane>(*kernels_, device_, networks_, graphs));
+    threads.emplace_back([&, i] {
+      try {
+        device_->make_current();
+        lanes_[i] = std::make_unique<Lane>(*kernels_, device_, networks_, graphs);
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
   }
 }
 
@@ -105,12 +122,10 @@ void CudaBackend::end_detection(std::size_t index, Detections& detections) {
   device_->make_current();
   Lane& lane = *lanes_[index];
   lane.detection.wait();
-  lane.host.time([&] {
-    lane.detection.read(detections, times());
-    const Slot& slot = *lane.slot;
-    if (slot.copied) times().add_ms(Stage::kUpload, slot.done.ms_since(slot.begun));
-  });
-  if (!lane.pose) times().add(Stage::kHost, lane.host.total());
+  lane.host.time([&] { lane.detection.read(detections); });
+  if (lane.pose) return;
+  add_detection_times(lane);
+  times().add(Stage::kHost, lane.host.total());
 }
 
 std::span<const float> CudaBackend::embed(std::size_t index, std::span<const Box> boxes) {
@@ -141,9 +156,19 @@ void CudaBackend::begin_poses(std::size_t index, std::span<const Box> boxes) {
   device_->make_current();
   Lane& lane = *lanes_[index];
   lane.people = boxes;
-  if (boxes.empty()) return;
-  lane.host.time(
-      [&] { lane.pose->begin(lane.slot->frame, next_batch(boxes, 0, lane.pose->max_batch())); });
+  if (!boxes.empty()) {
+    lane.host.time(
+        [&] { lane.pose->begin(lane.slot->frame, next_batch(boxes, 0, lane.pose->max_batch())); });
+  }
+  add_detection_times(lane);  // while the device is at work
+}
+
+void CudaBackend::add_detection_times(Lane& lane) {
+  lane.host.time([&] {
+    lane.detection.add_times(times());
+    const Slot& slot = *lane.slot;
+    if (slot.copied) times().add_ms(Stage::kUpload, slot.done.ms_since(slot.begun));
+  });
 }
 
 std::size_t CudaBackend::end_poses(std::size_t index, Poses poses) {

@@ -71,6 +71,7 @@ class CudaBackend final : public Backend {
     std::optional<CropLane> pose;
     std::span<const Box> people;
   };
+  void add_detection_times(Lane& lane);
   void read_joints(const Lane& lane, std::span<const Box> boxes, float* keypoints, float* scores,
                    std::size_t& dropped) const;
 

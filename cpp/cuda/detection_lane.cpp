@@ -56,11 +56,13 @@ void DetectionLane::enqueue(Capture* capture) {
   mark(decoded_, stream_, capture);
 }
 
-void DetectionLane::read(Detections& detections, StageTimes& times) {
+void DetectionLane::add_times(StageTimes& times) const {
   times.add_ms(Stage::kPreprocess, prepared_.ms_since(begun_));
   times.add_ms(Stage::kDetect, detected_.ms_since(prepared_));
   times.add_ms(Stage::kBoxes, decoded_.ms_since(detected_));
+}
 
+void DetectionLane::read(Detections& detections) const {
   const auto* header = static_cast<const DetectedBoxes*>(result_.data());
   const auto* boxes = reinterpret_cast<const DetectedBox*>(header + 1);
   const auto* joints = reinterpret_cast<const float*>(boxes + leg_.filter.max_detections);

@@ -27,7 +27,8 @@ class DetectionLane {
   void begin(const FrameView& frame);
   void wait() { wait_.until(done_); }
   // Once it is done.
-  void read(Detections& detections, StageTimes& times);
+  void read(Detections& detections) const;
+  void add_times(StageTimes& times) const;
 
   const std::string& why_not_recorded() const { return recording_.why_not(); }
 

@@ -79,6 +79,11 @@ def bind_on_host(
     return Bound(run, feed, list(outputs.values()))
 
 
+def batches(most: int) -> list[int]:
+    """The sizes that a network of open batch runs in: of a run at most half is for nobody."""
+    return [*(1 << i for i in range(most.bit_length()) if 1 << i < most), most]
+
+
 def _bind_on_device(
     engine: Engine,
     network: DeviceNetwork,
@@ -103,6 +108,4 @@ def _bind_on_device(
         ]
         return network.bind_device(stream, DeviceTensor(feed.dtype, feed.shape, address), placed)
 
-    # Powers of two: at most half of a run is for nobody.
-    steps = [1 << i for i in range(batch.bit_length()) if 1 << i < batch]
-    return DeviceBound(feed, outputs, [batch] if fixed is not None else [*steps, batch], bind)
+    return DeviceBound(feed, outputs, [batch] if fixed is not None else batches(batch), bind)
