@@ -10,7 +10,7 @@ struct Box {
 };
 
 // One detection as a GPU leaves it in memory that the host reads. Network pixels.
-struct DetectedBox {
+struct alignas(16) DetectedBox {
   Box box;
   float score;
   int class_id;
@@ -20,7 +20,7 @@ struct DetectedBox {
 
 // Before DetectedBox[max_detections], which float[max_detections][joints][3] follows: of one-stage
 // models, x, y in network pixels and a score.
-struct DetectedBoxes {
+struct alignas(16) DetectedBoxes {
   int count;
   int dropped_rows;  // anchors with a value that is not finite
   int unused[2];

@@ -11,6 +11,7 @@ constexpr Key kLastKey = ~0ull;
 
 // Compares keys[i] and keys[i + distance]; `first` is the place of keys[0] in the whole.
 __device__ inline void sort_step(Key* keys, int count, int first, int run, int distance) {
+#pragma unroll 1
   for (int p = static_cast<int>(threadIdx.x); p < count / 2; p += kSortThreads) {
     const int i = 2 * p - (p & (distance - 1));
     const Key a = keys[i], b = keys[i + distance];
@@ -21,7 +22,8 @@ __device__ inline void sort_step(Key* keys, int count, int first, int run, int d
 
 // The steps from `distance` down to 1. Up to 32, a warp's steps touch 64 neighbours that are its
 // own alone: then it need not wait for the others.
-__device__ inline void sort_steps(Key* keys, int count, int first, int run, int distance) {
+__device__ __attribute__((noinline)) void sort_steps(Key* keys, int count, int first, int run,
+                                                     int distance) {
   for (; distance > 0; distance /= 2) {
     sort_step(keys, count, first, run, distance);
     if (distance > 32) {
@@ -33,6 +35,7 @@ __device__ inline void sort_steps(Key* keys, int count, int first, int run, int 
 }
 
 __device__ inline void sort_runs(Key* keys, int count, int first) {
+#pragma unroll 1
   for (int run = 2; run <= count; run *= 2) {
     if (run > 64) __syncthreads();
     sort_steps(keys, count, first, run, run / 2);
@@ -43,12 +46,15 @@ __device__ inline void sort_runs(Key* keys, int count, int first) {
 // Applies `work` to the keys piece by piece in shared memory.
 template <typename Work>
 __device__ inline void by_pieces(Key* keys, int count, Key* shared, Work work) {
+#pragma unroll 1
   for (int first = 0; first < count; first += kSharedKeys) {
+#pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < kSharedKeys; i += kSortThreads)
       shared[i] = keys[first + i];
     __syncthreads();
     work(first);
     __syncthreads();
+#pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < kSharedKeys; i += kSortThreads)
       keys[first + i] = shared[i];
     __syncthreads();
@@ -58,6 +64,7 @@ __device__ inline void by_pieces(Key* keys, int count, Key* shared, Work work) {
 // `count`: a power of two, more than kSharedKeys.
 __device__ inline void sort_many(Key* keys, int count, Key* shared) {
   by_pieces(keys, count, shared, [&](int first) { sort_runs(shared, kSharedKeys, first); });
+#pragma unroll 1
   for (int run = 2 * kSharedKeys; run <= count; run *= 2) {
     for (int distance = run / 2; distance >= kSharedKeys; distance /= 2) {
       sort_step(keys, count, 0, run, distance);

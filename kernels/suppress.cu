@@ -6,6 +6,8 @@
 namespace edgert {
 
 constexpr int kWarpSize = 32;
+constexpr int kWarps = kSortThreads / kWarpSize;
+static_assert(kSelectAnchors == kWarpSize, "a warp brings what a block of select_* found");
 
 // What one warp's candidates suppress in those after them.
 struct Round {
@@ -31,13 +33,20 @@ __device__ inline int rounded_up(int count) {
   return power;
 }
 
+template <typename T>
+__device__ inline T from_lane(T value, int lane) {
+  return __shfl_sync(0xffffffffu, value, lane);
+}
+
 // Brings all candidates' keys to `shared` or, where they are more, to `scratch.sorted`, in order.
 __device__ inline const Key* gather(const DecodeScratch& scratch, int blocks, Key* shared,
                                     Selection& total) {
   __shared__ int found, dropped, taken;
   const int thread = static_cast<int>(threadIdx.x);
+  const int warp = thread / kWarpSize, lane = thread % kWarpSize;
   if (thread == 0) found = dropped = taken = 0;
   __syncthreads();
+#pragma unroll 1
   for (int b = thread; b < blocks; b += kSortThreads) {
     const Selection selection = scratch.selections[b];
     if (selection.candidates > 0) atomicAdd(&found, selection.candidates);
@@ -47,12 +56,21 @@ __device__ inline const Key* gather(const DecodeScratch& scratch, int blocks, Ke
   total = {found, dropped};
   const int padded = rounded_up(found);
   Key* const keys = padded <= kSharedKeys ? shared : scratch.sorted;
-  for (int b = thread; b < blocks; b += kSortThreads) {
-    const int count = scratch.selections[b].candidates;
-    if (count == 0) continue;
-    const int place = atomicAdd(&taken, count);
-    for (int i = 0; i < count; ++i) keys[place + i] = scratch.keys[b * kSelectAnchors + i];
+  // A warp brings the candidates of every 32nd block, since those of one person are neighbours.
+#pragma unroll 1
+  for (int first = 0; first < blocks; first += kSortThreads) {
+    const int block = first + lane * kWarps + warp;
+    const int count = block < blocks ? scratch.selections[block].candidates : 0;
+    const int place = count > 0 ? atomicAdd(&taken, count) : 0;
+    unsigned pending = __ballot_sync(0xffffffffu, count > 0);
+    for (; pending != 0; pending &= pending - 1) {
+      const int from = __ffs(static_cast<int>(pending)) - 1;
+      const int many = from_lane(count, from), target = from_lane(place, from);
+      const int source = (first + from * kWarps + warp) * kSelectAnchors;
+      if (lane < many) keys[target + lane] = scratch.keys[source + lane];
+    }
   }
+#pragma unroll 1
   for (int i = found + thread; i < padded; i += kSortThreads) keys[i] = kLastKey;
   __syncthreads();
   if (padded <= kSharedKeys) {
@@ -61,11 +79,6 @@ __device__ inline const Key* gather(const DecodeScratch& scratch, int blocks, Ke
     sort_many(keys, padded, shared);
   }
   return keys;
-}
-
-template <typename T>
-__device__ inline T from_lane(T value, int lane) {
-  return __shfl_sync(0xffffffffu, value, lane);
 }
 
 // The candidates of one warp, in order: who is kept, and which of those after it go. `kept` is
@@ -105,11 +118,13 @@ __device__ inline int suppress(const Key* keys, int candidates, const DecodeOpti
   const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarpSize;
   const float threshold = options.nms_threshold;
   int kept = 0, turn = 0;
+#pragma unroll 1
   for (int first = 0; first < candidates && kept < options.max_detections; first += kSortThreads) {
     DetectedBox own{};
     bool alive = first + thread < candidates;
     if (alive) own = scratch.boxes[candidate_anchor(keys[first + thread])];
     const float own_area = area(own.box);
+#pragma unroll 1
     for (int k = 0; k < kept; ++k) {  // of earlier windows
       const DetectedBox& by = scratch.kept[k];
       if (alive && suppresses(by.box, area(by.box), by.class_id, own.box, own_area, own.class_id,
@@ -125,6 +140,7 @@ __device__ inline int suppress(const Key* keys, int candidates, const DecodeOpti
       if (warp == w) resolve(own, own_area, alive, kept, options, scratch.kept, round);
       __syncthreads();
       kept = round.kept;
+#pragma unroll 1
       for (int k = 0; warp > w && k < round.count; ++k) {
         if (alive && suppresses(round.box[k], round.area[k], round.class_id[k], own.box, own_area,
                                 own.class_id, threshold)) {
@@ -150,10 +166,12 @@ __device__ inline void decode(const DetectorOutput& output, const DecodeOptions&
   const int thread = static_cast<int>(threadIdx.x);
   auto* const boxes = reinterpret_cast<DetectedBox*>(result + 1);
   constexpr int kWords = sizeof(DetectedBox) / sizeof(Words);
+#pragma unroll 1
   for (int i = thread; i < kept * kWords; i += kSortThreads)
     reinterpret_cast<Words*>(boxes)[i] = reinterpret_cast<const Words*>(scratch.kept)[i];
   auto* const joints = reinterpret_cast<float*>(boxes + options.max_detections);
   const int per_box = 3 * output.joints;
+#pragma unroll 1
   for (int i = thread; i < kept * per_box; i += kSortThreads) {
     const long long row = 4 + output.classes + i % per_box;
     const int anchor = scratch.kept[i / per_box].anchor;

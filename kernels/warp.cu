@@ -24,9 +24,20 @@ __device__ inline signed char stored(float value) {
   return to_int8(value);
 }
 
-// Exact, and on most chips four times as fast as a conversion: one ulp of 2^23 is 1.
-__device__ inline float to_float(unsigned char value) {
-  return float_of(0x4b000000u | value) - 8388608.0f;
+// 2^23 + value, whose lowest bit counts 1: exact, and on most chips four times as fast as a
+// conversion.
+__device__ inline float shifted(unsigned char value) {
+  return float_of(0x4b000000u | value);
+}
+
+__device__ inline float lerp(unsigned char a, unsigned char b, float weight) {
+  return shifted(a) - 8388608.0f + weight * (shifted(b) - shifted(a));
+}
+
+// The first blend of a sample, of bytes; its bits are those of the blend of floats.
+__device__ inline Color lerp(const Pixel8& a, const Pixel8& b, float weight) {
+  return {{lerp(a.channel[0], b.channel[0], weight), lerp(a.channel[1], b.channel[1], weight),
+           lerp(a.channel[2], b.channel[2], weight)}};
 }
 
 __device__ inline Color normalized(const Color& rgb, const Normalization& n) {
@@ -34,7 +45,8 @@ __device__ inline Color normalized(const Color& rgb, const Normalization& n) {
            rgb.channel[2] * n.gain[2] + n.bias[2]}};
 }
 
-// A source gives the pixels of a row; a row is found once for all its pixels.
+// A source gives the pixels of a row, which is found once for all of them: those at x and, `right`
+// being 1, the next.
 
 // Packed BGR or RGB, for which addresses are cheapest.
 struct PackedSource {
@@ -42,9 +54,9 @@ struct PackedSource {
   const FrameView& frame;
 
   __device__ Row row(int y) const { return frame.data + y * frame.row_stride_bytes; }
-  __device__ Color at(Row row, int x) const {
-    const unsigned char* pixel = row + 3 * static_cast<unsigned>(x);
-    return {{to_float(load(pixel)), to_float(load(pixel + 1)), to_float(load(pixel + 2))}};
+  __device__ Pixel8 at(Row row, int x, int right) const {
+    const unsigned char* pixel = row + 3LL * x + 3 * right;
+    return {{load(pixel), load(pixel + 1), load(pixel + 2)}};
   }
   __device__ Color rgb(const Color& color) const {
     if (frame.format == PixelFormat::kRgb8) return color;
@@ -58,9 +70,8 @@ struct StridedSource {
   const FrameView& frame;
 
   __device__ Row row(int y) const { return y; }
-  __device__ Color at(Row row, int x) const {
-    const Pixel8 pixel = color_pixel(frame, x, row);
-    return {{to_float(pixel.channel[0]), to_float(pixel.channel[1]), to_float(pixel.channel[2])}};
+  __device__ Pixel8 at(Row row, int x, int right) const {
+    return color_pixel(frame, x + right, row);
   }
   __device__ Color rgb(const Color& color) const { return PackedSource{frame}.rgb(color); }
 };
@@ -71,9 +82,9 @@ struct VideoSource {
   const FrameView& frame;
 
   __device__ Row row(int y) const { return y; }
-  __device__ Color at(Row row, int x) const {
-    const Rgb8 pixel = kPixelAt(frame, x, row);
-    return {{to_float(pixel.red), to_float(pixel.green), to_float(pixel.blue)}};
+  __device__ Pixel8 at(Row row, int x, int right) const {
+    const Rgb8 pixel = kPixelAt(frame, x + right, row);
+    return {{pixel.red, pixel.green, pixel.blue}};
   }
   __device__ Color rgb(const Color& color) const { return color; }
 };
@@ -93,7 +104,7 @@ __device__ inline void warp_pixel(const Source& source, const Warp& warp, const 
     const int inside_x = clamp(column, 0, frame.width - 1);
     const int inside_y = clamp(row, 0, frame.height - 1);
     const bool black = warp.border == Border::kBlack && (column != inside_x || row != inside_y);
-    return black ? Color{{0.0f, 0.0f, 0.0f}} : source.at(source.row(inside_y), inside_x);
+    return black ? Pixel8{} : source.at(source.row(inside_y), inside_x, 0);
   };
   const bool shown =
       x >= warp.left && x < warp.left + warp.width && y >= warp.top && y < warp.top + warp.height;
@@ -138,12 +149,13 @@ __device__ inline void warp_region(const Source& source, const Warp& warp, const
         quads[i / kPixels].value[i % kPixels] = stored<T>(n.fill[i / kPixels]);
     } else if (plain && row_plain) {
       const auto upper = source.row(row.low), lower = source.row(row.low + 1);
-      const auto at = [&](int column, int y_at) {
-        return source.at(y_at == row.low ? upper : lower, column);
-      };
 #pragma unroll
       for (int i = 0; i < kPixels; ++i) {
-        const Color color = normalized(source.rgb(warp_sample(columns[i], row, at)), n);
+        const auto at = [&](int right, int below) {
+          return source.at(below != 0 ? lower : upper, columns[i].low, right);
+        };
+        const Color sample = warp_sample(Tap{0, columns[i].weight}, Tap{0, row.weight}, at);
+        const Color color = normalized(source.rgb(sample), n);
 #pragma unroll
         for (int c = 0; c < 3; ++c) quads[c].value[i] = stored<T>(color.channel[c]);
       }
