@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,21 @@ def test_every_public_name_is_there() -> None:
         assert name in dir(edgert)
     with pytest.raises(AttributeError, match="has no attribute 'Pipelin'"):
         edgert.Pipelin  # noqa: B018
+
+
+def test_the_native_module_shows_others_nothing_but_its_start() -> None:
+    from edgert import _core
+
+    program = shutil.which("nm")
+    if program is None:
+        pytest.skip("nm is not here")
+    command = [program, "-D", "--defined-only", str(_core.__file__)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    kinds = {line.split()[-1]: line.split()[-2] for line in output.splitlines()}
+    functions = {name for name, kind in kinds.items() if kind in "TWi"} - {"_init", "_fini"}
+    assert functions == {"PyInit__core"}
+    # Of the C++ library's, as of others': one for the process, whoever brings it first.
+    assert not [name for name, kind in kinds.items() if kind == "u"]
 
 
 @pytest.mark.parametrize("home", ["_core", "quant.thresholds._solvers"])
