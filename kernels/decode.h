@@ -1,4 +1,4 @@
-// What the two kernels of detector decoding hand to each other.
+// What the kernels of detector decoding hand to each other.
 #pragma once
 
 #include "boxes.h"
@@ -27,6 +27,9 @@ struct DecodeScratch {
   unsigned long long* keys;    // kSelectAnchors a block, of which the first are candidates
   unsigned long long* sorted;  // as many as anchors, rounded up to a power of two
   DetectedBox* boxes;          // per anchor; of candidates only
+  Selection* total;            // over all blocks
+  DetectedBox* window;         // the best kWindow candidates, in order
+  unsigned* overlaps;          // kWindowWords each: which of the later ones it suppresses
   DetectedBox* kept;           // the result, best first
 };
 

@@ -13,8 +13,14 @@ constexpr int kWarpBlocks = 4;
 constexpr int kSelectAnchors = 32;
 constexpr int kSelectSlices = 8;
 
-// suppress_*: one block.
+// order_candidates: one block. overlap_candidates: blocks of kOverlapThreads rows; x over the words
+// of the best kWindow candidates. suppress_*: one block.
+constexpr int kWarpSize = 32;
 constexpr int kSortThreads = 1024;
+constexpr int kWindow = 1024;
+constexpr int kWindowWords = kWindow / kWarpSize;
+constexpr int kOverlapThreads = 256;
+constexpr int kSuppressThreads = 256;
 
 // joints_*: one block a heatmap.
 constexpr int kJointThreads = 256;

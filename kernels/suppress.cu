@@ -1,13 +1,10 @@
-// Candidates -> detections: sorted, and those dropped that overlap a better one of their class. One
-// block of kSortThreads; the order in which it gathers does not show in what it writes.
+// Candidates -> detections: those dropped that overlap a better one of their class. One block; the
+// best kWindow candidates are read off the bits that overlap_* has set, in order, by one warp.
 #include "decode.h"
-#include "sort.cu"
+#include "half.h"
+#include "lanes.h"
 
 namespace edgert {
-
-constexpr int kWarpSize = 32;
-constexpr int kWarps = kSortThreads / kWarpSize;
-static_assert(kSelectAnchors == kWarpSize, "a warp brings what a block of select_* found");
 
 // What one warp's candidates suppress in those after them.
 struct Round {
@@ -27,58 +24,47 @@ __device__ inline bool suppresses(Box by, float by_area, int by_class, Box box, 
   return class_id == by_class && iou(by, by_area, box, box_area) > threshold;
 }
 
-__device__ inline int rounded_up(int count) {
-  int power = 2;
-  while (power < count) power *= 2;
-  return power;
-}
-
-template <typename T>
-__device__ inline T from_lane(T value, int lane) {
-  return __shfl_sync(0xffffffffu, value, lane);
-}
-
-// Brings all candidates' keys to `shared` or, where they are more, to `scratch.sorted`, in order.
-__device__ inline const Key* gather(const DecodeScratch& scratch, int blocks, Key* shared,
-                                    Selection& total) {
-  __shared__ int found, dropped, taken;
-  const int thread = static_cast<int>(threadIdx.x);
-  const int warp = thread / kWarpSize, lane = thread % kWarpSize;
-  if (thread == 0) found = dropped = taken = 0;
-  __syncthreads();
-#pragma unroll 1
-  for (int b = thread; b < blocks; b += kSortThreads) {
-    const Selection selection = scratch.selections[b];
-    if (selection.candidates > 0) atomicAdd(&found, selection.candidates);
-    if (selection.dropped > 0) atomicAdd(&dropped, selection.dropped);
-  }
-  __syncthreads();
-  total = {found, dropped};
-  const int padded = rounded_up(found);
-  Key* const keys = padded <= kSharedKeys ? shared : scratch.sorted;
-  // A warp brings the candidates of every 32nd block, since those of one person are neighbours.
-#pragma unroll 1
-  for (int first = 0; first < blocks; first += kSortThreads) {
-    const int block = first + lane * kWarps + warp;
-    const int count = block < blocks ? scratch.selections[block].candidates : 0;
-    const int place = count > 0 ? atomicAdd(&taken, count) : 0;
-    unsigned pending = __ballot_sync(0xffffffffu, count > 0);
-    for (; pending != 0; pending &= pending - 1) {
-      const int from = __ffs(static_cast<int>(pending)) - 1;
-      const int many = from_lane(count, from), target = from_lane(place, from);
-      const int source = (first + from * kWarps + warp) * kSelectAnchors;
-      if (lane < many) keys[target + lane] = scratch.keys[source + lane];
+// One warp: writes the places in the window of those that are kept, returns how many they are.
+// Lane l holds which candidates of word l are suppressed so far, and its word of the rows that are
+// looked at; the rows of the next 32 candidates come while those of these are resolved.
+__device__ inline int read_off(const unsigned* overlaps, int candidates, int most, int* places) {
+  const int lane = static_cast<int>(threadIdx.x);
+  const int words = (candidates + kWarpSize - 1) / kWarpSize;
+  unsigned rows[kWarpSize], next[kWarpSize], own = 0, next_own = 0, suppressed = 0;
+  const auto bring = [&](int word, unsigned (&to)[kWarpSize], unsigned& diagonal) {
+    const unsigned* first = overlaps + word * kWarpSize * kWindowWords;
+    const bool later = lane >= word && lane < words;
+#pragma unroll
+    for (int r = 0; r < kWarpSize; ++r) {
+      const bool there = later && word * kWarpSize + r < candidates;
+      to[r] = there ? first[r * kWindowWords + lane] : 0;
     }
-  }
+    diagonal = word * kWarpSize + lane < candidates ? first[lane * kWindowWords + word] : 0;
+  };
+  int kept = 0;
+  bring(0, rows, own);
 #pragma unroll 1
-  for (int i = found + thread; i < padded; i += kSortThreads) keys[i] = kLastKey;
-  __syncthreads();
-  if (padded <= kSharedKeys) {
-    sort_runs(keys, padded, 0);
-  } else {
-    sort_many(keys, padded, shared);
+  for (int word = 0; word < words && kept < most; ++word) {
+    if (word + 1 < words) bring(word + 1, next, next_own);
+    const int many = candidates - word * kWarpSize;
+    const unsigned there = many < kWarpSize ? (1u << many) - 1 : ~0u;
+    unsigned pending = there & ~from_lane(suppressed, word), keep = 0;
+    for (int room = most - kept; pending != 0 && room > 0; --room) {
+      const int leader = __ffs(static_cast<int>(pending)) - 1;
+      keep |= 1u << leader;
+      pending &= ~(1u << leader) & ~from_lane(own, leader);
+    }
+    if (keep >> lane & 1)
+      places[kept + __popc(keep & ((1u << lane) - 1))] = word * kWarpSize + lane;
+    kept += __popc(keep);
+#pragma unroll
+    for (int r = 0; r < kWarpSize; ++r) {
+      suppressed |= keep >> r & 1 ? rows[r] : 0;
+      rows[r] = next[r];
+    }
+    own = next_own;
   }
-  return keys;
+  return kept;
 }
 
 // The candidates of one warp, in order: who is kept, and which of those after it go. `kept` is
@@ -110,22 +96,25 @@ __device__ inline void resolve(const DetectedBox& own, float own_area, bool aliv
   if (lane == 0) round.count = count, round.kept = kept + count;
 }
 
-// Fills scratch.kept and returns how many they are. Windows of one candidate a thread; within them
-// one warp after the other resolves its own, then all later ones test theirs against what it kept.
-__device__ inline int suppress(const Key* keys, int candidates, const DecodeOptions& options,
-                               const DecodeScratch& scratch) {
+// Those after the best kWindow, where they are looked at: adds to the `kept` of scratch.kept and
+// returns how many they are then. Pieces of one candidate a thread; within them one warp after the
+// other resolves its own, then all later ones test theirs against what it kept.
+__device__ inline int suppress_more(int candidates, int kept,
+                                                       const DecodeOptions& options,
+                                                       const DecodeScratch& scratch) {
   __shared__ Round rounds[2];  // in turns: one is read while the other is written
   const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarpSize;
   const float threshold = options.nms_threshold;
-  int kept = 0, turn = 0;
+  int turn = 0;
 #pragma unroll 1
-  for (int first = 0; first < candidates && kept < options.max_detections; first += kSortThreads) {
+  for (int first = kWindow; first < candidates && kept < options.max_detections;
+       first += kSuppressThreads) {
     DetectedBox own{};
     bool alive = first + thread < candidates;
-    if (alive) own = scratch.boxes[candidate_anchor(keys[first + thread])];
+    if (alive) own = scratch.boxes[candidate_anchor(scratch.sorted[first + thread])];
     const float own_area = area(own.box);
 #pragma unroll 1
-    for (int k = 0; k < kept; ++k) {  // of earlier windows
+    for (int k = 0; k < kept; ++k) {  // of the pieces before
       const DetectedBox& by = scratch.kept[k];
       if (alive && suppresses(by.box, area(by.box), by.class_id, own.box, own_area, own.class_id,
                               threshold)) {
@@ -134,7 +123,7 @@ __device__ inline int suppress(const Key* keys, int candidates, const DecodeOpti
     }
     const int remaining = candidates - first;
     const int warps =
-        (remaining < kSortThreads ? remaining + kWarpSize - 1 : kSortThreads) / kWarpSize;
+        (remaining < kSuppressThreads ? remaining + kWarpSize - 1 : kSuppressThreads) / kWarpSize;
     for (int w = 0; w < warps && kept < options.max_detections; ++w, ++turn) {
       Round& round = rounds[turn % 2];
       if (warp == w) resolve(own, own_area, alive, kept, options, scratch.kept, round);
@@ -156,23 +145,40 @@ __device__ inline int suppress(const Key* keys, int candidates, const DecodeOpti
 template <typename T>
 __device__ inline void decode(const DetectorOutput& output, const DecodeOptions& options,
                               const DecodeScratch& scratch, DetectedBoxes* result) {
-  __shared__ Key shared[kSharedKeys];
-  Selection total;
-  const int blocks = (output.anchors + kSelectAnchors - 1) / kSelectAnchors;
-  const Key* keys = gather(scratch, blocks, shared, total);
-  const int kept = suppress(keys, total.candidates, options, scratch);
-
-  // To the host, in order: it lies behind a bus that likes whole lines.
+  __shared__ int places[kWindow];
+  __shared__ int kept_at_first;
   const int thread = static_cast<int>(threadIdx.x);
+  const Selection total = *scratch.total;
+  const int candidates = total.candidates < kWindow ? total.candidates : kWindow;
+  if (thread < kWarpSize) {
+    const int count = read_off(scratch.overlaps, candidates, options.max_detections, places);
+    if (thread == 0) kept_at_first = count;
+  }
+  __syncthreads();
+  int kept = kept_at_first;
+  // To the host, in order: it lies behind a bus that likes whole lines.
   auto* const boxes = reinterpret_cast<DetectedBox*>(result + 1);
   constexpr int kWords = sizeof(DetectedBox) / sizeof(Words);
+  const bool more = total.candidates > kWindow && kept < options.max_detections;
 #pragma unroll 1
-  for (int i = thread; i < kept * kWords; i += kSortThreads)
-    reinterpret_cast<Words*>(boxes)[i] = reinterpret_cast<const Words*>(scratch.kept)[i];
+  for (int i = thread; i < kept * kWords; i += kSuppressThreads) {
+    const auto* from = reinterpret_cast<const Words*>(scratch.window + places[i / kWords]);
+    const Words words = from[i % kWords];
+    reinterpret_cast<Words*>(boxes)[i] = words;
+    if (more || output.joints > 0) reinterpret_cast<Words*>(scratch.kept)[i] = words;
+  }
+  __syncthreads();
+  if (more) {
+    const int before = kept;
+    kept = suppress_more(total.candidates, kept, options, scratch);
+#pragma unroll 1
+    for (int i = before * kWords + thread; i < kept * kWords; i += kSuppressThreads)
+      reinterpret_cast<Words*>(boxes)[i] = reinterpret_cast<const Words*>(scratch.kept)[i];
+  }
   auto* const joints = reinterpret_cast<float*>(boxes + options.max_detections);
   const int per_box = 3 * output.joints;
 #pragma unroll 1
-  for (int i = thread; i < kept * per_box; i += kSortThreads) {
+  for (int i = thread; i < kept * per_box; i += kSuppressThreads) {
     const long long row = 4 + output.classes + i % per_box;
     const int anchor = scratch.kept[i / per_box].anchor;
     joints[i] = widened(static_cast<const T*>(output.data)[row * output.anchors + anchor]);
@@ -183,7 +189,7 @@ __device__ inline void decode(const DetectorOutput& output, const DecodeOptions&
 }  // namespace edgert
 
 #define EDGERT_SUPPRESS(type, in)                                                   \
-  extern "C" __global__ void __launch_bounds__(edgert::kSortThreads, 1)             \
+  extern "C" __global__ void __launch_bounds__(edgert::kSuppressThreads, 1)         \
       suppress_##in(edgert::DetectorOutput output, edgert::DecodeOptions options,   \
                     edgert::DecodeScratch scratch, edgert::DetectedBoxes* result) { \
     edgert::decode<type>(output, options, scratch, result);                         \

@@ -103,6 +103,9 @@ DecodeScratch carve(Parts& parts, int anchors, int max_detections) {
   scratch.keys = parts.take<unsigned long long>(blocks * kSelectAnchors);
   scratch.sorted = parts.take<unsigned long long>(power);
   scratch.boxes = parts.take<DetectedBox>(count);
+  scratch.total = parts.take<Selection>(1);
+  scratch.window = parts.take<DetectedBox>(kWindow);
+  scratch.overlaps = parts.take<unsigned>(std::size_t{kWindow} * kWindowWords);
   scratch.kept = parts.take<DetectedBox>(std::min(count, static_cast<std::size_t>(max_detections)));
   return scratch;
 }
@@ -132,6 +135,8 @@ Kernels::Kernels(std::shared_ptr<Device> device, const std::filesystem::path& fo
   select_ = {module_->function("select_f32"), module_->function("select_f16")};
   suppress_ = {module_->function("suppress_f32"), module_->function("suppress_f16")};
   joints_ = {module_->function("joints_f32"), module_->function("joints_f16")};
+  order_ = module_->function("order_candidates");
+  overlap_ = module_->function("overlap_candidates");
   cosine_ = module_->function("cosine_f32");
 }
 
@@ -204,7 +209,10 @@ void Kernels::decode_boxes(StreamView stream, const TensorView& output, int clas
   const Launch each_anchor{{ceil_div(static_cast<unsigned>(anchors), kSelectAnchors)},
                            {kSelectAnchors, kSelectSlices}};
   select_[type].launch(each_anchor, stream, head, options, memory);
-  suppress_[type].launch({{}, {kSortThreads}}, stream, head, options, memory, result);
+  order_.launch({{}, {kSortThreads}}, stream, anchors, memory);
+  overlap_.launch({{kWindowWords, kWindow / kOverlapThreads}, {kOverlapThreads}}, stream, options,
+                  memory);
+  suppress_[type].launch({{}, {kSuppressThreads}}, stream, head, options, memory, result);
 }
 
 void Kernels::decode_heatmaps(StreamView stream, const TensorView& heatmaps,

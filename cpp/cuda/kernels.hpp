@@ -99,7 +99,7 @@ class Kernels {
   std::unique_ptr<Module> module_;
   std::array<std::array<Function, kTypes>, kFormats> letterbox_, crops_;
   std::array<Function, 2> select_, suppress_, joints_;  // of floats, of halves
-  Function cosine_;
+  Function order_, overlap_, cosine_;
 };
 
 }  // namespace edgert::cuda
