@@ -173,6 +173,18 @@ void test_signed_zeros_tie(const Gpu& gpu) {
   check_decoding(gpu, head, filter, DType::kFloat32);
 }
 
+// Two classes score alike: the first is meant, whichever thread looks at it.
+void test_the_first_of_equal_classes(const Gpu& gpu) {
+  constexpr int kClasses = 20;
+  Head head(kClasses, 0, kClasses * kClasses);
+  for (int a = 0; a < head.anchors; ++a) {
+    head.at(0, a) = static_cast<float>(20 * a);
+    head.at(2, a) = head.at(3, a) = 10;
+    head.at(4 + a % kClasses, a) = head.at(4 + a / kClasses, a) = 0.5f;
+  }
+  check_decoding(gpu, head, {}, DType::kFloat32);
+}
+
 void test_nothing_to_find(const Gpu& gpu) {
   Head head(3, 0, 64);
   check_decoding(gpu, head, {}, DType::kFloat32);
@@ -192,5 +204,6 @@ int main() {
   test_random_heads(gpu, random, 30);
   test_every_anchor_is_a_candidate(gpu);
   test_signed_zeros_tie(gpu);
+  test_the_first_of_equal_classes(gpu);
   test_nothing_to_find(gpu);
 }
