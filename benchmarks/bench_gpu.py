@@ -198,6 +198,7 @@ def main():
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--soak", type=int, default=100_000, help="frames; 0: none")
     parser.add_argument("--parts", default="equal,speed,overhead,soak")
+    parser.add_argument("--precisions", default="fp32,fp16")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     parts = args.parts.split(",")
@@ -228,7 +229,8 @@ def main():
                 figures.setdefault("equal", {})[f"{name}, CPU in {other}"] = row
                 print("equal", name, other, row, flush=True)
                 save()
-        for name, models in precisions.items():
+        for name in args.precisions.split(","):
+            models = precisions[name]
             if "overhead" in parts:
                 row = figures.setdefault("overhead", {}).setdefault(name, {})
                 row["alone"] = alone(models, 1)
