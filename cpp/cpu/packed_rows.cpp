@@ -1,6 +1,7 @@
 #include "cpu/packed_rows.hpp"
 
 #include "scratch.hpp"
+#include "simd.hpp"
 
 namespace edgert::cpu {
 namespace {
@@ -14,11 +15,67 @@ void gather_color(const FrameView& frame, int begin, int end, int y, std::uint8_
   }
 }
 
-template <typename PixelAt>
-void gather_video(int begin, int end, PixelAt pixel_at, std::uint8_t* output) {
-  for (int x = begin; x < end; ++x, output += kChannels) {
-    const Rgb8 pixel = pixel_at(x);
-    output[0] = pixel.blue, output[1] = pixel.green, output[2] = pixel.red;
+// A run of pixels, an even number of them, each with the chroma of its pair.
+constexpr int kRun = 128;
+struct Run {
+  std::uint8_t y[kRun], u[kRun], v[kRun];
+  std::uint8_t red[kRun], green[kRun], blue[kRun];
+};
+
+// Loops of fixed length over separate arrays: the compiler makes vectors of each.
+EDGERT_MULTIVERSION
+void convert(Run& run, const YuvMatrix& matrix, std::uint8_t* __restrict output) {
+  for (int i = 0; i < kRun; ++i) {
+    const Rgb8 pixel = yuv_to_rgb(run.y[i], run.u[i], run.v[i], matrix);
+    run.red[i] = pixel.red, run.green[i] = pixel.green, run.blue[i] = pixel.blue;
+  }
+  for (int i = 0; i < kRun; ++i) {
+    output[3 * i] = run.blue[i];
+    output[3 * i + 1] = run.green[i];
+    output[3 * i + 2] = run.red[i];
+  }
+}
+
+EDGERT_MULTIVERSION
+void split_nv12(const std::uint8_t* __restrict luma, const std::uint8_t* __restrict chroma,
+                Run& run) {
+  for (int i = 0; i < kRun; ++i) run.y[i] = luma[i];
+  for (int i = 0; i < kRun / 2; ++i) {
+    run.u[2 * i] = run.u[2 * i + 1] = chroma[2 * i];
+    run.v[2 * i] = run.v[2 * i + 1] = chroma[2 * i + 1];
+  }
+}
+
+EDGERT_MULTIVERSION
+void split_yuyv(const std::uint8_t* __restrict pairs, Run& run) {
+  for (int i = 0; i < kRun; ++i) run.y[i] = pairs[2 * i];
+  for (int i = 0; i < kRun / 2; ++i) {
+    run.u[2 * i] = run.u[2 * i + 1] = pairs[4 * i + 1];
+    run.v[2 * i] = run.v[2 * i + 1] = pairs[4 * i + 3];
+  }
+}
+
+// Whole runs from an even column on; pixel by pixel before and after them.
+void gather_video(const FrameView& frame, int begin, int end, int y, std::uint8_t* output) {
+  const bool nv12 = frame.format == PixelFormat::kNv12;
+  const std::uint8_t* luma = frame.data + y * frame.row_stride_bytes;
+  const std::uint8_t* chroma =
+      nv12 ? frame.chroma + (y >> 1) * frame.chroma_row_stride_bytes : nullptr;
+  Run run;
+  for (int x = begin; x < end;) {
+    if ((x & 1) == 0 && end - x >= kRun) {
+      if (nv12) {
+        split_nv12(luma + x, chroma + x, run);
+      } else {
+        split_yuyv(luma + 2 * x, run);
+      }
+      convert(run, frame.matrix, output);
+      x += kRun, output += kChannels * kRun;
+    } else {
+      const Rgb8 pixel = nv12 ? nv12_pixel(frame, x, y) : yuyv_pixel(frame, x, y);
+      output[0] = pixel.blue, output[1] = pixel.green, output[2] = pixel.red;
+      ++x, output += kChannels;
+    }
   }
 }
 
@@ -47,9 +104,8 @@ void PackedRows::gather(int y, std::uint8_t* output) const {
     case PixelFormat::kRgb8:
       return gather_color(frame_, begin_, end_, y, output);
     case PixelFormat::kNv12:
-      return gather_video(begin_, end_, [&](int x) { return nv12_pixel(frame_, x, y); }, output);
     case PixelFormat::kYuyv:
-      return gather_video(begin_, end_, [&](int x) { return yuyv_pixel(frame_, x, y); }, output);
+      return gather_video(frame_, begin_, end_, y, output);
   }
 }
 

@@ -73,7 +73,7 @@ Image video_image(Random& random, PixelFormat format, int width, int height) {
 }
 
 Image random_image(Random& random) {
-  const int width = 1 + random.below(90), height = 1 + random.below(90);
+  const int width = 1 + random.below(random.one_in(3) ? 400 : 90), height = 1 + random.below(90);
   switch (random.below(4)) {
     case 0:
       return color_image(random, PixelFormat::kBgr8, width, height);
