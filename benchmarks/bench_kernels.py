@@ -137,7 +137,7 @@ def bench_decode(gpu, candidates, most=300):
     outputs = [torch.tensor(host, device=DEVICE) for _ in range(set_count(moved))]
     heads = [device_array(output, gpu) for output in outputs]
     anchors, classes = host.shape[2], host.shape[1] - 4
-    scratch = gpu.empty([gpu.decode_scratch_bytes(anchors, most)], np.dtype(np.uint8))
+    scratch = gpu.zeros([gpu.decode_scratch_bytes(anchors, most)], np.dtype(np.uint8))
     result = gpu.empty([gpu.decode_result_bytes(most, 0)], np.dtype(np.uint8))
     box_filter = ops.make_box_filter(0.25, 0.7, most, [])
 

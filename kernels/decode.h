@@ -21,16 +21,22 @@ struct Selection {
   int candidates, dropped;
 };
 
-// Nothing here needs to be cleared between frames: what is read was written in the same frame.
+// How far select_* is; all zeros between frames.
+struct Progress {
+  Selection found;
+  int blocks_done;
+};
+
+// But for `progress`, which is zeros before the first frame, what is read was written in the same
+// frame.
 struct DecodeScratch {
-  Selection* selections;       // a block of select_*
-  unsigned long long* keys;    // kSelectAnchors a block, of which the first are candidates
-  unsigned long long* sorted;  // as many as anchors, rounded up to a power of two
-  DetectedBox* boxes;          // per anchor; of candidates only
-  Selection* total;            // over all blocks
-  DetectedBox* window;         // the best kWindow candidates, in order
-  unsigned* overlaps;          // kWindowWords each: which of the later ones it suppresses
-  DetectedBox* kept;           // the result, best first
+  Progress* progress;
+  Selection* total;          // of the frame
+  unsigned long long* keys;  // of the candidates; as many as anchors, rounded up to a power of two
+  DetectedBox* boxes;        // per anchor; of candidates only
+  DetectedBox* window;       // the best kWindow candidates, in order
+  unsigned* overlaps;        // kWindowWords each: which of the later ones it suppresses
+  DetectedBox* kept;         // the result, best first
 };
 
 // Candidates in the order in which they suppress each other: by score descending, by anchor

@@ -4,7 +4,7 @@
 namespace edgert {
 
 // letterbox_*, crops_*: blocks of at most kWarpThreads threads of any shape; each stores kPixels
-// neighbours with one instruction a plane. kWarpBlocks of them share a multiprocessor.
+// pixels of a row, a block's width apart. kWarpBlocks of them share a multiprocessor.
 constexpr int kPixels = 4;
 constexpr int kWarpThreads = 160;
 constexpr int kWarpBlocks = 4;
@@ -12,12 +12,14 @@ constexpr int kWarpBlocks = 4;
 // select_*: blocks of (kSelectAnchors, kSelectSlices), the classes of an anchor dealt out over y.
 constexpr int kSelectAnchors = 32;
 constexpr int kSelectSlices = 8;
+constexpr int kSelectThreads = kSelectAnchors * kSelectSlices;
 
 // order_candidates: one block. overlap_candidates: blocks of kOverlapThreads rows; x over the words
 // of the best kWindow candidates. suppress_*: one block.
 constexpr int kWarpSize = 32;
 constexpr int kSortThreads = 1024;
 constexpr int kWindow = 1024;
+constexpr int kFew = 256;  // candidates that the last block of select_* settles itself
 constexpr int kWindowWords = kWindow / kWarpSize;
 constexpr int kOverlapThreads = 256;
 constexpr int kSuppressThreads = 256;

@@ -15,7 +15,8 @@ extern "C" __global__ void __launch_bounds__(edgert::kOverlapThreads)
   const int row = static_cast<int>(blockIdx.y) * kOverlapThreads + thread;
   // A candidate suppresses those after it: in its own word, and in later ones.
   const int rows = candidates < first + kWarpSize ? candidates : first + kWarpSize;
-  if (first >= candidates || static_cast<int>(blockIdx.y) * kOverlapThreads >= rows) return;
+  if (found <= kFew || first >= candidates ||
+      static_cast<int>(blockIdx.y) * kOverlapThreads >= rows) return;
   const int many = candidates - first < kWarpSize ? candidates - first : kWarpSize;
   if (thread < many) {
     others[thread] = scratch.window[first + thread];

@@ -1,8 +1,11 @@
 // Detector output -> candidates: each anchor's best class, if it is wanted and scores enough. One
 // block looks at kSelectAnchors anchors (x), their classes dealt out over kSelectSlices threads
-// (y).
+// (y). The block that ends last settles what becomes of them where they are few, as they mostly
+// are; many are left to the kernels that follow, which otherwise end at once.
 #include "decode.h"
 #include "half.h"
+#include "lanes.h"
+#include "settle.cu"
 
 namespace edgert {
 
@@ -63,10 +66,16 @@ __device__ inline void select(const DetectorOutput& output, const DecodeOptions&
   candidate &= width > 0.0f && height > 0.0f;
   const unsigned chosen = __ballot_sync(0xffffffffu, candidate);
   const unsigned broken = __ballot_sync(0xffffffffu, dropped && inside);
-  if (lane == 0) scratch.selections[blockIdx.x] = {__popc(chosen), __popc(broken)};
+  const int many = __popc(chosen);
+  int first = 0;
+  if (lane == 0) {
+    first = many > 0 ? atomicAdd(&scratch.progress->found.candidates, many) : 0;
+    if (broken != 0) atomicAdd(&scratch.progress->found.dropped, __popc(broken));
+  }
+  first = from_lane(first, 0);
   if (candidate) {
-    const int place = __popc(chosen & ((1u << lane) - 1));
-    scratch.keys[blockIdx.x * kSelectAnchors + place] = candidate_key(best, anchor);
+    const int place = first + __popc(chosen & ((1u << lane) - 1));
+    scratch.keys[place] = candidate_key(best, anchor);
     scratch.boxes[anchor] = {box_from_center(at(0), at(1), width, height), best, best_class, anchor,
                              0};
   }
@@ -74,11 +83,12 @@ __device__ inline void select(const DetectorOutput& output, const DecodeOptions&
 
 }  // namespace edgert
 
-#define EDGERT_SELECT(type, in)                                                               \
-  extern "C" __global__ void __launch_bounds__(edgert::kSelectAnchors* edgert::kSelectSlices) \
-      select_##in(edgert::DetectorOutput output, edgert::DecodeOptions options,               \
-                  edgert::DecodeScratch scratch) {                                            \
-    edgert::select<type>(output, options, scratch);                                           \
+#define EDGERT_SELECT(type, in)                                                          \
+  extern "C" __global__ void __launch_bounds__(edgert::kSelectThreads)                   \
+      select_##in(edgert::DetectorOutput output, edgert::DecodeOptions options,          \
+                  edgert::DecodeScratch scratch, edgert::DetectedBoxes* result) {        \
+    edgert::select<type>(output, options, scratch);                                      \
+    if (edgert::last_block(scratch)) edgert::settle<type>(output, options, scratch, result); \
   }
 
 EDGERT_SELECT(float, f32)

@@ -3,6 +3,7 @@
 #include "decode.h"
 #include "half.h"
 #include "lanes.h"
+#include "read_off.cu"
 
 namespace edgert {
 
@@ -15,56 +16,9 @@ struct Round {
   int kept;  // of all rounds
 };
 
-struct alignas(16) Words {
-  int value[4];
-};
-
 __device__ inline bool suppresses(Box by, float by_area, int by_class, Box box, float box_area,
                                   int class_id, float threshold) {
   return class_id == by_class && iou(by, by_area, box, box_area) > threshold;
-}
-
-// One warp: writes the places in the window of those that are kept, returns how many they are.
-// Lane l holds which candidates of word l are suppressed so far, and its word of the rows that are
-// looked at; the rows of the next 32 candidates come while those of these are resolved.
-__device__ inline int read_off(const unsigned* overlaps, int candidates, int most, int* places) {
-  const int lane = static_cast<int>(threadIdx.x);
-  const int words = (candidates + kWarpSize - 1) / kWarpSize;
-  unsigned rows[kWarpSize], next[kWarpSize], own = 0, next_own = 0, suppressed = 0;
-  const auto bring = [&](int word, unsigned (&to)[kWarpSize], unsigned& diagonal) {
-    const unsigned* first = overlaps + word * kWarpSize * kWindowWords;
-    const bool later = lane >= word && lane < words;
-#pragma unroll
-    for (int r = 0; r < kWarpSize; ++r) {
-      const bool there = later && word * kWarpSize + r < candidates;
-      to[r] = there ? first[r * kWindowWords + lane] : 0;
-    }
-    diagonal = word * kWarpSize + lane < candidates ? first[lane * kWindowWords + word] : 0;
-  };
-  int kept = 0;
-  bring(0, rows, own);
-#pragma unroll 1
-  for (int word = 0; word < words && kept < most; ++word) {
-    if (word + 1 < words) bring(word + 1, next, next_own);
-    const int many = candidates - word * kWarpSize;
-    const unsigned there = many < kWarpSize ? (1u << many) - 1 : ~0u;
-    unsigned pending = there & ~from_lane(suppressed, word), keep = 0;
-    for (int room = most - kept; pending != 0 && room > 0; --room) {
-      const int leader = __ffs(static_cast<int>(pending)) - 1;
-      keep |= 1u << leader;
-      pending &= ~(1u << leader) & ~from_lane(own, leader);
-    }
-    if (keep >> lane & 1)
-      places[kept + __popc(keep & ((1u << lane) - 1))] = word * kWarpSize + lane;
-    kept += __popc(keep);
-#pragma unroll
-    for (int r = 0; r < kWarpSize; ++r) {
-      suppressed |= keep >> r & 1 ? rows[r] : 0;
-      rows[r] = next[r];
-    }
-    own = next_own;
-  }
-  return kept;
 }
 
 // The candidates of one warp, in order: who is kept, and which of those after it go. `kept` is
@@ -111,7 +65,7 @@ __device__ inline int suppress_more(int candidates, int kept,
        first += kSuppressThreads) {
     DetectedBox own{};
     bool alive = first + thread < candidates;
-    if (alive) own = scratch.boxes[candidate_anchor(scratch.sorted[first + thread])];
+    if (alive) own = scratch.boxes[candidate_anchor(scratch.keys[first + thread])];
     const float own_area = area(own.box);
 #pragma unroll 1
     for (int k = 0; k < kept; ++k) {  // of the pieces before
@@ -149,9 +103,10 @@ __device__ inline void decode(const DetectorOutput& output, const DecodeOptions&
   __shared__ int kept_at_first;
   const int thread = static_cast<int>(threadIdx.x);
   const Selection total = *scratch.total;
+  if (total.candidates <= kFew) return;  // settled
   const int candidates = total.candidates < kWindow ? total.candidates : kWindow;
   if (thread < kWarpSize) {
-    const int count = read_off(scratch.overlaps, candidates, options.max_detections, places);
+    const int count = read_off<kWindowWords>(scratch.overlaps, candidates, options.max_detections, places);
     if (thread == 0) kept_at_first = count;
   }
   __syncthreads();

@@ -1,4 +1,4 @@
-// Letterbox and person crops: each thread samples a few neighbouring pixels of some rows.
+// Letterbox and person crops: each thread samples a few pixels of some rows.
 // Grid: x over the columns in steps of kPixels, y over the rows, z over the regions.
 #include "crop.h"
 #include "frame.h"
@@ -89,13 +89,7 @@ struct VideoSource {
   __device__ Color rgb(const Color& color) const { return color; }
 };
 
-// kPixels pixels of one plane, in one store.
-template <typename T>
-struct alignas(kPixels * sizeof(T)) Quad {
-  T value[kPixels];
-};
-
-// Any pixel, one by one: what falls on a border, or in rows that no Quad fits.
+// Any pixel, one by one: what falls on a border or outside.
 template <typename T, typename Source>
 __device__ inline void warp_pixel(const Source& source, const Warp& warp, const Normalization& n,
                                   T* output, long long plane, int x, int y) {
@@ -118,22 +112,26 @@ __device__ inline void warp_pixel(const Source& source, const Warp& warp, const 
   for (int c = 0; c < 3; ++c) output[c * plane] = stored<T>(color.channel[c]);
 }
 
-// The part of one region, (3, height, width) at `output`, that falls to this thread.
+// The part of one region, (3, height, width) at `output`, that falls to this thread: of some rows,
+// kPixels pixels a block's width apart. So neighbouring threads look at neighbouring pixels, whose
+// bytes lie in the same lines of memory; with neighbours in one thread a load touched three times
+// as many.
 template <typename T, typename Source>
 __device__ inline void warp_region(const Source& source, const Warp& warp, const Normalization& n,
                                    T* output, int width, int height) {
   const FrameView& frame = source.frame;
-  const int x = kPixels * static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const int apart = static_cast<int>(blockDim.x);
+  const int x = static_cast<int>(blockIdx.x) * kPixels * apart + static_cast<int>(threadIdx.x);
   if (x >= width) return;
   const long long plane = static_cast<long long>(width) * height;
-  const bool fits =
-      reinterpret_cast<unsigned long long>(output) % sizeof(Quad<T>) == 0 && width % kPixels == 0;
-  bool plain = fits && x >= warp.left && x + kPixels <= warp.left + warp.width;
+  bool plain = true;  // all pixels lie inside, and so do their taps
   Tap columns[kPixels];
 #pragma unroll
   for (int i = 0; i < kPixels; ++i) {
-    columns[i] = axis_tap(warp.x, x + i, frame.width, warp.border);
-    plain &= columns[i].low >= 0 && columns[i].low + 1 < frame.width;
+    const int column = x + i * apart;
+    columns[i] = axis_tap(warp.x, column, frame.width, warp.border);
+    plain &= column >= warp.left && column < warp.left + warp.width && column < width &&
+             columns[i].low >= 0 && columns[i].low + 1 < frame.width;
   }
 
   const int first = static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y);
@@ -142,31 +140,34 @@ __device__ inline void warp_region(const Source& source, const Warp& warp, const
     const bool row_shown = y >= warp.top && y < warp.top + warp.height;
     const Tap row = axis_tap(warp.y, y, frame.height, warp.border);
     const bool row_plain = row.low >= 0 && row.low + 1 < frame.height;
-    Quad<T> quads[3];
-    if (fits && !row_shown) {
-#pragma unroll
-      for (int i = 0; i < 3 * kPixels; ++i)
-        quads[i / kPixels].value[i % kPixels] = stored<T>(n.fill[i / kPixels]);
-    } else if (plain && row_plain) {
+    if (plain && row_shown && row_plain) {
       const auto upper = source.row(row.low), lower = source.row(row.low + 1);
+      Color colors[kPixels];
 #pragma unroll
       for (int i = 0; i < kPixels; ++i) {
         const auto at = [&](int right, int below) {
           return source.at(below != 0 ? lower : upper, columns[i].low, right);
         };
         const Color sample = warp_sample(Tap{0, columns[i].weight}, Tap{0, row.weight}, at);
-        const Color color = normalized(source.rgb(sample), n);
+        colors[i] = normalized(source.rgb(sample), n);
+      }
 #pragma unroll
-        for (int c = 0; c < 3; ++c) quads[c].value[i] = stored<T>(color.channel[c]);
+      for (int c = 0; c < 3; ++c) {
+#pragma unroll
+        for (int i = 0; i < kPixels; ++i)
+          line[c * plane + i * apart] = stored<T>(colors[i].channel[c]);
+      }
+    } else if (!row_shown) {
+#pragma unroll
+      for (int i = 0; i < kPixels; ++i) {
+        for (int c = 0; c < 3 && x + i * apart < width; ++c)
+          line[c * plane + i * apart] = stored<T>(n.fill[c]);
       }
     } else {
 #pragma unroll 1
-      for (int i = 0; i < kPixels && x + i < width; ++i)
-        warp_pixel(source, warp, n, line + i, plane, x + i, y);
-      continue;
+      for (int i = 0; i < kPixels && x + i * apart < width; ++i)
+        warp_pixel(source, warp, n, line + i * apart, plane, x + i * apart, y);
     }
-#pragma unroll
-    for (int c = 0; c < 3; ++c) *reinterpret_cast<Quad<T>*>(line + c * plane) = quads[c];
   }
 }
 

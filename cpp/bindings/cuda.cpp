@@ -184,6 +184,17 @@ void bind_cuda(py::module_& m) {
           },
           "shape"_a, "dtype"_a)
       .def(
+          "zeros",
+          [](const CudaContext& c, std::vector<std::int64_t> shape, const py::dtype& dtype) {
+            auto array = DeviceArray::empty(c.device, std::move(shape), dtype);
+            std::size_t bytes = static_cast<std::size_t>(dtype.itemsize());
+            for (const std::int64_t size : array->shape()) bytes *= static_cast<std::size_t>(size);
+            cuda::fill_bytes(array->address(), 0, bytes, c.intake);
+            c.intake.view().synchronize();
+            return array;
+          },
+          "shape"_a, "dtype"_a)
+      .def(
           "from_dlpack",
           [](const CudaContext& c, const py::capsule& capsule) {
             return DeviceArray::from_dlpack(c.device, capsule, c.intake);

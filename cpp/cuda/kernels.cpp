@@ -95,15 +95,13 @@ class Parts {
 
 DecodeScratch carve(Parts& parts, int anchors, int max_detections) {
   const auto count = static_cast<std::size_t>(anchors);
-  const std::size_t blocks = (count + kSelectAnchors - 1) / kSelectAnchors;
   std::size_t power = 1;
   while (power < count) power *= 2;
   DecodeScratch scratch{};
-  scratch.selections = parts.take<Selection>(blocks);
-  scratch.keys = parts.take<unsigned long long>(blocks * kSelectAnchors);
-  scratch.sorted = parts.take<unsigned long long>(power);
-  scratch.boxes = parts.take<DetectedBox>(count);
+  scratch.progress = parts.take<Progress>(1);
   scratch.total = parts.take<Selection>(1);
+  scratch.keys = parts.take<unsigned long long>(power);
+  scratch.boxes = parts.take<DetectedBox>(count);
   scratch.window = parts.take<DetectedBox>(kWindow);
   scratch.overlaps = parts.take<unsigned>(std::size_t{kWindow} * kWindowWords);
   scratch.kept = parts.take<DetectedBox>(std::min(count, static_cast<std::size_t>(max_detections)));
@@ -208,8 +206,8 @@ void Kernels::decode_boxes(StreamView stream, const TensorView& output, int clas
   const std::size_t type = half_index(output.dtype);
   const Launch each_anchor{{ceil_div(static_cast<unsigned>(anchors), kSelectAnchors)},
                            {kSelectAnchors, kSelectSlices}};
-  select_[type].launch(each_anchor, stream, head, options, memory);
-  order_.launch({{}, {kSortThreads}}, stream, anchors, memory);
+  select_[type].launch(each_anchor, stream, head, options, memory, result);
+  order_.launch({{}, {kSortThreads}}, stream, memory);
   overlap_.launch({{kWindowWords, kWindow / kOverlapThreads}, {kOverlapThreads}}, stream, options,
                   memory);
   suppress_[type].launch({{}, {kSuppressThreads}}, stream, head, options, memory, result);

@@ -66,8 +66,8 @@ class Kernels {
   Crops crops(const FrameView& frame, const Box* boxes, int count, CropKind kind, double padding,
               const Normalization& normalization, const TensorView& input) const;
 
-  // Bytes of scratch memory that decode_boxes() needs, whose content does not matter, and of its
-  // result.
+  // Bytes of scratch memory that decode_boxes() needs, zeros before the first call and its own from
+  // then on, and of its result.
   static std::size_t decode_scratch_bytes(int anchors, int max_detections);
   static std::size_t decode_result_bytes(int max_detections, int joints);
   // `wanted_classes`: one flag a class, null: all (filter's own are on the host and not read).

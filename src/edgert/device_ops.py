@@ -81,7 +81,7 @@ def decode_yolo(
     gpu = _gpu(output)
     head = device_array(output, gpu)
     anchors = head.shape[-1]
-    scratch = gpu.empty([gpu.decode_scratch_bytes(anchors, max_detections)], np.dtype(np.uint8))
+    scratch = gpu.zeros([gpu.decode_scratch_bytes(anchors, max_detections)], np.dtype(np.uint8))
     result = gpu.empty([gpu.decode_result_bytes(max_detections, 0)], np.dtype(np.uint8))
     wanted = None
     if flags:

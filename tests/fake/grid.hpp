@@ -88,6 +88,9 @@ inline int __ffs(int value) {
   return __builtin_ffs(value);
 }
 
+// Blocks run one after the other.
+inline void __threadfence() {}
+
 inline int atomicAdd(int* address, int value) {
   const int before = *address;
   *address += value;

@@ -73,8 +73,7 @@ struct Found {
 Found decode(const Gpu& gpu, const TensorView& output, int classes, const BoxFilter& filter) {
   const int anchors = static_cast<int>(output.shape[2]);
   const int joints = static_cast<int>(output.shape[1] - 4 - classes) / 3;
-  std::vector<std::uint8_t> scratch(Kernels::decode_scratch_bytes(anchors, filter.max_detections),
-                                    0xcd);
+  std::vector<std::uint8_t> scratch(Kernels::decode_scratch_bytes(anchors, filter.max_detections));
   const std::uint8_t* wanted =
       filter.wanted_classes.empty() ? nullptr : filter.wanted_classes.data();
   Found found{
