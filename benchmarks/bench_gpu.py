@@ -105,7 +105,7 @@ def crowd(frames):
     return made
 
 
-def frames_per_second(pipe, frames, seconds=2.0):
+def frames_per_second(pipe, frames, seconds=1.0):
     """Over whole passes of `frames`, after one that warms up."""
     for _ in pipe.run(frames[:50]):
         pass
@@ -252,7 +252,7 @@ def main():
                         print("speed", name, rows[-1], flush=True)
                         save()
         if "soak" in parts and args.soak:
-            figures["soak"] = soak(precisions["fp16"], frames, args.soak)
+            figures["soak"] = soak(precisions[args.precisions.split(",")[0]], frames, args.soak)
             print("soak", figures["soak"], flush=True)
     save()
     print(describe(figures["environment"]), figures["device"])

@@ -40,11 +40,22 @@ __device__ inline bool look(const T* map, int cells, Highest& highest) {
   const int head = offset == 0 ? 0 : (kCells - offset < cells ? kCells - offset : cells);
   const int lines = (cells - head) / kCells;
   if (thread < head) take(map[thread], thread);
-#pragma unroll 4
-  for (int i = thread; i < lines; i += kJointThreads) {
-    const Line<T> line = reinterpret_cast<const Line<T>*>(map + head)[i];
+  // All of a thread's lines of a usual map (96 x 72) are on their way before the first is looked at.
+  constexpr int kLines = 7;
+#pragma unroll 1
+  for (int first = thread; first < lines; first += kLines * kJointThreads) {
+    Line<T> line[kLines];
 #pragma unroll
-    for (int k = 0; k < kCells; ++k) take(line.value[k], head + i * kCells + k);
+    for (int n = 0; n < kLines; ++n) {
+      const int i = first + n * kJointThreads;
+      if (i < lines) line[n] = reinterpret_cast<const Line<T>*>(map + head)[i];
+    }
+#pragma unroll
+    for (int n = 0; n < kLines; ++n) {
+      const int i = first + n * kJointThreads;
+#pragma unroll
+      for (int k = 0; i < lines && k < kCells; ++k) take(line[n].value[k], head + i * kCells + k);
+    }
   }
   const int rest = head + lines * kCells + thread;
   if (rest < cells) take(map[rest], rest);
