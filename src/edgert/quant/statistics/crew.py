@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from edgert import _core
 from edgert.engines.base import Array
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import ModelError
+from edgert.quant.statistics.saturation import Narrowing, Watch
 from edgert.quant.statistics.stats import NOTHING, TensorStats
 
 __all__ = ["Crew"]
@@ -21,6 +22,8 @@ __all__ = ["Crew"]
 _TENSORS_BYTES = 150 * 10**6
 """What the tensors that are counted may take, of all images at work together; those of one image
 always may. What ONNX Runtime needs while it makes them comes on top: about 0.6 times as much."""
+
+_NO_VALUES = np.zeros(0, np.float32)
 
 
 class Crew:
@@ -37,6 +40,10 @@ class Crew:
         item_bytes: What these take for one item.
         threads: At work altogether.
         waiting: How many items may wait.
+        ends: Of `clip_ends`: tensors that need no histogram once they are saturated.
+
+    Attributes:
+        saturated: Those that are; whoever knows of some beforehand adds them before the first item.
     """
 
     def __init__(
@@ -47,7 +54,10 @@ class Crew:
         item_bytes: int,
         threads: int,
         waiting: int,
+        ends: Mapping[str, tuple[float, float]],
     ) -> None:
+        self.saturated: set[str] = set()
+        self._ends = ends
         self._model, self._feed, self._tensors = model, feed, tensors
         self._item_bytes = item_bytes
         self._threads = threads
@@ -95,7 +105,10 @@ class Crew:
         with ExitStack() as locks:
             for worker in self._workers:
                 locks.enter_context(worker.lock)
-            seen = dict.fromkeys(self._tensors, NOTHING)
+            seen = {
+                name: TensorStats.of_clip(*self._ends[name]) if name in self.saturated else NOTHING
+                for name in self._tensors
+            }
             for worker in self._workers:
                 tallies = worker.histograms
                 columns = (tallies.counts, tallies.minima, tallies.maxima, tallies.nonfinite)
@@ -105,16 +118,24 @@ class Crew:
 
     def _start(self, shape: tuple[int, ...]) -> None:
         workers = max(1, min(self._threads, _TENSORS_BYTES // max(self._item_bytes, 1)))
-        graph = self._graph(shape, self._threads // workers)
-        self._workers = [_Worker(graph, self._tensors, self._queue) for _ in range(workers)]
+        threads = self._threads // workers
+        network = Narrowing(
+            lambda tensors: self._graph(tensors, shape, threads), self._tensors, self.saturated
+        )
+        self.saturated = network.saturated
+        watch = Watch(self._tensors, self._ends)
+        self._workers = [
+            _Worker(network, self._tensors, watch, self._queue) for _ in range(workers)
+        ]
         for worker in self._workers:
             worker.start()
 
-    def _graph(self, shape: tuple[int, ...], threads: int) -> OnnxRuntimeGraph:
-        outputs = [name for name in self._tensors if name != self._feed]
+    def _graph(
+        self, tensors: Sequence[str], shape: tuple[int, ...], threads: int
+    ) -> OnnxRuntimeGraph:
         graph = OnnxRuntimeGraph(
             self._model,
-            outputs=outputs or None,
+            outputs=[name for name in tensors if name != self._feed] or None,
             input_shapes={self._feed: shape},
             threads=threads,
         )
@@ -153,8 +174,9 @@ class _Worker(threading.Thread):
 
     def __init__(
         self,
-        graph: OnnxRuntimeGraph,
+        network: Narrowing,
         tensors: Sequence[str],
+        watch: Watch,
         items: queue.Queue[tuple[str, Array] | None],
     ) -> None:
         super().__init__(name="edgert-collect", daemon=True)
@@ -163,7 +185,7 @@ class _Worker(threading.Thread):
         self.done: list[str] = []
         self.error: BaseException | None = None
         self.stopping = False
-        self._graph, self._tensors, self._items = graph, tensors, items
+        self._network, self._tensors, self._watch, self._items = network, tensors, watch, items
 
     def run(self) -> None:
         """Until there is nothing more to do."""
@@ -173,8 +195,7 @@ class _Worker(threading.Thread):
             self.error = error
 
     def _work(self) -> None:
-        spec = self._graph.inputs[0]
-        feed: Array | None = None
+        graph: OnnxRuntimeGraph | None = None
         while not self.stopping:
             try:
                 item = self._items.get(timeout=0.1)
@@ -183,13 +204,26 @@ class _Worker(threading.Thread):
             if item is None:
                 return
             digest, tensor = item
-            if feed is None:
-                # A model of fixed batch gets the item so many times: every count is a multiple.
-                feed = np.empty((spec.shape[0] or 1, *tensor.shape[1:]), tensor.dtype)
-                infer = self._graph.bind({spec.name: feed})
+            if graph is not self._network.graph:
+                graph = self._network.graph
+                feed, infer = _bound(graph, tensor)
             feed[...] = tensor
-            found = dict(zip((o.name for o in self._graph.outputs), infer(), strict=True))
-            found[spec.name] = feed
+            found = dict(zip((o.name for o in graph.outputs), infer(), strict=True))
+            found[graph.inputs[0].name] = feed
             with self.lock:
-                self.histograms.add([found[name] for name in self._tensors])
+                counts = self.histograms.counts
+                before = self._watch.at_end(counts)
+                self.histograms.add([found.get(name, _NO_VALUES) for name in self._tensors])
+                more = self._watch.at_end(counts) - before
+                self._network.saturated.update(self._watch.saturated(more, found))
                 self.done.append(digest)
+            self._network.narrow(found)
+            del found  # before the memory for the next session is made
+
+
+def _bound(graph: OnnxRuntimeGraph, tensor: Array) -> tuple[Array, Callable[[], list[Array]]]:
+    """Memory for an item, and what runs the graph on it."""
+    spec = graph.inputs[0]
+    # A model of fixed batch gets the item so many times: every count is a multiple.
+    feed = np.empty((spec.shape[0] or 1, *tensor.shape[1:]), tensor.dtype)
+    return feed, graph.bind({spec.name: feed})
