@@ -1,4 +1,4 @@
-"""Figures of several splits as one table: means with their spread, differences with their chance."""
+"""Figures of several splits as one table: means with their spread, differences with intervals."""
 
 import math
 

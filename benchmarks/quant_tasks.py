@@ -81,8 +81,8 @@ class Task:
         model: The FP32 file.
         data: Folder with images/, instances_train2017.json and person_keypoints_train2017.json.
 
-    Subclasses say which file of `annotations` judges, by which of COCO's tasks, which `parts` of the output have an SQNR of
-    their own, how a frame is fed and how outputs are scored.
+    Subclasses say which file of `annotations` judges, by which of COCO's tasks, which `parts` of
+    the output have an SQNR of their own, how a frame is fed and how outputs are scored.
     """
 
     annotations: ClassVar[str]

@@ -82,9 +82,9 @@ class Narrowing:
         Args:
             found: What a worker has read last.
         """
-        total = sum(array.size for array in found.values())
-        surplus = sum(array.size for name, array in found.items() if name in self.saturated)
-        if surplus < _ENOUGH_LESS * total or not self._lock.acquire(blocking=False):
+        sizes = {name: found[name].size for name in self._tensors if name in found}
+        surplus = sum(size for name, size in sizes.items() if name in self.saturated)
+        if surplus < _ENOUGH_LESS * sum(sizes.values()) or not self._lock.acquire(blocking=False):
             return
         try:
             if any(spec.name in self.saturated for spec in self.graph.outputs):
