@@ -12,6 +12,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,8 @@ def main():
 def compared(task, dealt, results):
     """By row, its pooled AP, and how far it is from FP32 and from edgert's default."""
     pooled = Pooled(task.annotated, task.judged_by, {split.name: split.test for split in dealt})
-    judged = {row: pooled.judge(by_split) for row, by_split in results.items()}
+    with ProcessPoolExecutor() as processes:
+        judged = dict(zip(results, processes.map(pooled.judge, results.values()), strict=True))
     references = {"lost": FLOAT, "behind": DEFAULT}
     return {
         row: {

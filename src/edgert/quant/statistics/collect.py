@@ -75,11 +75,11 @@ def collect(
         data = CalibrationData(model, data)
     graph = Graph.load(path)
     wanted = Plan.default(graph, profile).tensors if tensors is None else sorted(set(tensors))
-    known = [graph.shapes[name] for name in wanted if name in graph.shapes]
-    item_bytes = sum(4 * math.prod(size or 1 for size in shape) for shape in known)
+    sizes = {
+        name: 4 * math.prod(size or 1 for size in graph.shapes.get(name, ())) for name in wanted
+    }
     ends = clip_ends(graph, wanted)
-    threads = threads or _core.num_threads()
-    crew = Crew(path, graph.inputs[0], wanted, item_bytes, threads, batch, ends)
+    crew = Crew(path, graph.inputs[0], sizes, threads or _core.num_threads(), batch, ends)
     collection = _Collection(crew, data, graph.digest, wanted, cache)
     del graph  # and with it the weights, which the crew loads anew
     try:

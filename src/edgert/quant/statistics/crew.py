@@ -31,13 +31,12 @@ class Crew:
 
     A worker that has an item for itself waits for nobody: two workers of one thread each take less
     time than one of two threads. Where the tensors are too large for a worker a thread, there are
-    fewer workers, of several threads each.
+    fewer workers, of several threads each, until large tensors are known to be saturated.
 
     Args:
         model: Path of the model.
         feed: Name of its input.
-        tensors: What is counted: results of nodes, or the input.
-        item_bytes: What these take for one item.
+        sizes: What is counted, results of nodes or the input, and the bytes of it for one item.
         threads: At work altogether.
         waiting: How many items may wait.
         ends: Of `clip_ends`: tensors that need no histogram once they are saturated.
@@ -50,19 +49,20 @@ class Crew:
         self,
         model: str | Path,
         feed: str,
-        tensors: Sequence[str],
-        item_bytes: int,
+        sizes: Mapping[str, int],
         threads: int,
         waiting: int,
         ends: Mapping[str, tuple[float, float]],
     ) -> None:
         self.saturated: set[str] = set()
         self._ends = ends
-        self._model, self._feed, self._tensors = model, feed, tensors
-        self._item_bytes = item_bytes
+        self._model, self._feed, self._tensors = model, feed, tuple(sizes)
+        self._sizes = sizes
         self._threads = threads
         self._queue: queue.Queue[tuple[str, Array] | None] = queue.Queue(waiting)
         self._workers: list[_Worker] = []
+        self._wanted_workers = 0
+        self._network: Narrowing | None = None
 
     def put(self, digest: str, tensor: Array) -> None:
         """Hand over an item, and wait where enough of them do.
@@ -74,8 +74,15 @@ class Crew:
         Raises:
             ModelError: The model cannot be loaded, lacks a tensor, or failed on an item.
         """
-        if not self._workers:
-            self._start(tensor.shape)
+        if self._network is None:
+            self._network = Narrowing(
+                lambda tensors: self._graph(tensors, tensor.shape), self._tensors, self.saturated
+            )
+            self.saturated = self._network.saturated
+        while len(self._workers) < self._wanted_workers:
+            watch = Watch(self._tensors, self._ends)
+            self._workers.append(_Worker(self._network, self._tensors, watch, self._queue))
+            self._workers[-1].start()
         self._hand_over((digest, tensor))
 
     def finish(self) -> None:
@@ -116,28 +123,14 @@ class Crew:
                     seen[name] += TensorStats(counts, float(low), float(high), int(odd))
             return seen, {digest for worker in self._workers for digest in worker.done}
 
-    def _start(self, shape: tuple[int, ...]) -> None:
-        workers = max(1, min(self._threads, _TENSORS_BYTES // max(self._item_bytes, 1)))
-        threads = self._threads // workers
-        network = Narrowing(
-            lambda tensors: self._graph(tensors, shape, threads), self._tensors, self.saturated
-        )
-        self.saturated = network.saturated
-        watch = Watch(self._tensors, self._ends)
-        self._workers = [
-            _Worker(network, self._tensors, watch, self._queue) for _ in range(workers)
-        ]
-        for worker in self._workers:
-            worker.start()
-
-    def _graph(
-        self, tensors: Sequence[str], shape: tuple[int, ...], threads: int
-    ) -> OnnxRuntimeGraph:
+    def _graph(self, tensors: Sequence[str], shape: tuple[int, ...]) -> OnnxRuntimeGraph:
+        item_bytes = sum(self._sizes[name] for name in tensors)
+        workers = max(1, min(self._threads, _TENSORS_BYTES // max(item_bytes, 1)))
         graph = OnnxRuntimeGraph(
             self._model,
             outputs=[name for name in tensors if name != self._feed] or None,
             input_shapes={self._feed: shape},
-            threads=threads,
+            threads=self._threads // workers,
         )
         for spec in graph.outputs:
             if spec.name in self._tensors and spec.dtype not in (np.float32, np.float16):
@@ -145,6 +138,7 @@ class Crew:
                     f"{self._model}: tensor {spec.name} is {spec.dtype}, expected float32 or "
                     f"float16"
                 )
+        self._wanted_workers = workers
         return graph
 
     def _hand_over(self, item: tuple[str, Array] | None) -> None:
