@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -133,15 +134,19 @@ def main():
                 results[name].setdefault(row, {})[split.name] = rows
                 print(split.name, name, *row, figures, sep=" | ", flush=True)
     if args.results:
-        pooled = {name: compared(task, dealt, results[name]) for name, task in tasks.items()}
+        pooled = {
+            name: compared(task, dealt, results[name], args.work / name)
+            for name, task in tasks.items()
+        }
         write_results(args.results, found, pooled, args)
 
 
-def compared(task, dealt, results):
+def compared(task, dealt, results, folder):
     """By row, its pooled AP, and how far it is from FP32 and from edgert's default."""
     pooled = Pooled(task.annotated, task.judged_by, {split.name: split.test for split in dealt})
     with ProcessPoolExecutor() as processes:
-        judged = dict(zip(results, processes.map(pooled.judge, results.values()), strict=True))
+        found = processes.map(partial(judged_once, pooled, folder), results.values())
+        judged = dict(zip(results, found, strict=True))
     references = {"lost": FLOAT, "behind": DEFAULT}
     return {
         row: {
@@ -154,6 +159,17 @@ def compared(task, dealt, results):
         }
         for row, of_row in judged.items()
     }
+
+
+def judged_once(pooled, folder, by_split):
+    """`Pooled.judge`, once for the same results."""
+    key = hashlib.sha256(json.dumps([DRAWS, by_split]).encode()).hexdigest()[:16]
+    cached = folder / f"judged_{key}.json"
+    if not cached.exists():
+        ap, draws = pooled.judge(by_split)
+        cached.write_text(json.dumps([ap, draws.tolist()]), encoding="utf-8")
+    ap, draws = json.loads(cached.read_text(encoding="utf-8"))
+    return ap, np.array(draws)
 
 
 def write_results(folder, found, pooled, args):
