@@ -17,7 +17,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-DRAWS = 400
+DRAWS = 200
 
 # pycocotools takes no empty list. No annotation has this category.
 _NOTHING = {"category_id": -1, "bbox": [0, 0, 0, 0], "score": 0.0}
