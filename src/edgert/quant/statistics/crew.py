@@ -75,10 +75,12 @@ class Crew:
             ModelError: The model cannot be loaded, lacks a tensor, or failed on an item.
         """
         if self._network is None:
+            shape = tensor.shape
             self._network = Narrowing(
-                lambda tensors: self._graph(tensors, tensor.shape), self._tensors, self.saturated
+                lambda tensors: self._graph(tensors, shape), self._tensors, self.saturated
             )
             self.saturated = self._network.saturated
+            self._network.graph()  # which says how many workers there are to be
         while len(self._workers) < self._wanted_workers:
             watch = Watch(self._tensors, self._ends)
             self._workers.append(_Worker(self._network, self._tensors, watch, self._queue))
@@ -198,8 +200,8 @@ class _Worker(threading.Thread):
             if item is None:
                 return
             digest, tensor = item
-            if graph is not self._network.graph:
-                graph = self._network.graph
+            if graph is None:
+                graph = self._network.graph()
                 feed, infer = _bound(graph, tensor)
             feed[...] = tensor
             found = dict(zip((o.name for o in graph.outputs), infer(), strict=True))
@@ -211,8 +213,9 @@ class _Worker(threading.Thread):
                 more = self._watch.at_end(counts) - before
                 self._network.saturated.update(self._watch.saturated(more, found))
                 self.done.append(digest)
-            self._network.narrow(found)
-            del found  # before the memory for the next session is made
+            if self._network.outdated(graph, found):
+                del found, feed, infer
+                graph = None
 
 
 def _bound(graph: OnnxRuntimeGraph, tensor: Array) -> tuple[Array, Callable[[], list[Array]]]:

@@ -60,8 +60,6 @@ class Narrowing:
         saturated: Those that are known to be.
 
     Attributes:
-        graph: The session at present. A worker that has another one may use that to the end of its
-            item.
         saturated: Tensors that one item was enough for.
     """
 
@@ -74,26 +72,31 @@ class Narrowing:
         self._open_graph, self._tensors = open_graph, tensors
         self._lock = threading.Lock()
         self.saturated = set(saturated)
-        self.graph = self._opened()
+        self._graph: OnnxRuntimeGraph | None = None
 
-    def narrow(self, found: Mapping[str, Array]) -> None:
-        """Leave the saturated tensors out from now on, where they are most of what is read.
+    def graph(self) -> OnnxRuntimeGraph:
+        """The session for the next item."""
+        with self._lock:
+            if self._graph is None:
+                wanted = [name for name in self._tensors if name not in self.saturated]
+                self._graph = self._open_graph(wanted)
+            return self._graph
+
+    def outdated(self, graph: OnnxRuntimeGraph, found: Mapping[str, Array]) -> bool:
+        """Whether the next item wants another session: most of what is read is saturated.
+
+        Who has this one lets go of it before the next one is opened, and takes its memory.
 
         Args:
-            found: What a worker has read last.
+            graph: The session that a worker has.
+            found: What it has read with it.
         """
         sizes = {name: found[name].size for name in self._tensors if name in found}
         surplus = sum(size for name, size in sizes.items() if name in self.saturated)
-        if surplus < _ENOUGH_LESS * sum(sizes.values()) or not self._lock.acquire(blocking=False):
-            return
-        try:
-            if any(spec.name in self.saturated for spec in self.graph.outputs):
-                self.graph = self._opened()
-        finally:
-            self._lock.release()
-
-    def _opened(self) -> OnnxRuntimeGraph:
-        return self._open_graph([name for name in self._tensors if name not in self.saturated])
+        with self._lock:
+            if graph is self._graph and 0 < surplus >= _ENOUGH_LESS * sum(sizes.values()):
+                self._graph = None
+            return graph is not self._graph
 
 
 class Watch:
