@@ -22,7 +22,7 @@ import quant_baselines as baselines
 from quant_ours import Ours
 from quant_pooled import DRAWS, Pooled, difference
 from quant_splits import splits
-from quant_table import DEFAULT, FLOAT, markdown, summary
+from quant_table import DEFAULT, FLOAT, compared_with, markdown, summary
 from quant_tasks import TASKS
 
 from timing import describe, environment
@@ -37,12 +37,13 @@ EXPLAINED = """\
 {splits} splits of 80 annotated COCO images: 40 calibrate, a third of them tunes, the other 40 test;
 mean (lowest .. highest). Points are AP times 100, of the test images of all splits as one set, and
 [the ends of 95 %] of a paired bootstrap over images, {draws} draws: in **bold** where 0 is outside,
-that is, where the difference is one of the networks and not of the choice of images. "Lost": FP32's
-AP minus the row's. "Behind": that of edgert's default, {default}, minus the row's. "Other order of
-sums": the same file in other float kernels. SQNR: 10 log10(sum y² / sum (y - y')²), sums over all
-values of the test images. "Moved": mean distance of the keypoints that FP32 scores over 0.2 from
-where FP32 has them, in pixels of the 384x288 crop. CPU time is that of calibrating and writing one
-file, summed over its threads."""
+that is, where the choice of images does not explain the difference; of twenty networks that are
+equal one is bold. "Lost": FP32's AP minus the row's. "Behind": that of edgert's default, {default},
+minus the row's. "By keeping": that of the same method with nothing kept, minus the row's. "Other
+order of sums": the same file in other float kernels. SQNR: 10 log10(sum y² / sum (y - y')²), sums
+over all values of the test images. "Moved": mean distance of the keypoints that FP32 scores over
+0.2 from where FP32 has them, in pixels of the 384x288 crop. CPU time is that of calibrating and
+writing one file, summed over its threads."""
 
 
 class Bench:
@@ -142,18 +143,17 @@ def main():
 
 
 def compared(task, dealt, results, folder):
-    """By row, its pooled AP, and how far it is from FP32 and from edgert's default."""
+    """By row, its pooled AP, and how far it is from what `compared_with` names."""
     pooled = Pooled(task.annotated, task.judged_by, {split.name: split.test for split in dealt})
     with ProcessPoolExecutor() as processes:
         found = processes.map(partial(judged_once, pooled, folder), results.values())
         judged = dict(zip(results, found, strict=True))
-    references = {"lost": FLOAT, "behind": DEFAULT}
     return {
         row: {
             "AP": of_row[0],
             **{
                 key: difference(judged[other], of_row)
-                for key, other in references.items()
+                for key, other in compared_with(row).items()
                 if other in judged
             },
         }

@@ -4,6 +4,22 @@ import math
 
 FLOAT = "FP32", "", ""
 DEFAULT = "edgert", "portable", "percentile 99.99"
+_KEPT = ", keep-list"
+
+_DIFFERENCES = {
+    "lost": "points lost",
+    "behind": "points behind",
+    "by keeping": "points lost by keeping",
+}
+
+
+def compared_with(row):
+    """By kind of difference, the row that this one is compared with."""
+    tool, settings, method = row
+    references = {"lost": FLOAT, "behind": DEFAULT}
+    if settings.endswith(_KEPT):
+        references["by keeping"] = tool, settings.removesuffix(_KEPT), method
+    return references
 
 
 def _values(by_split, key):
@@ -62,8 +78,7 @@ def markdown(found, pooled):
         "settings",
         *accuracy,
         f"{accuracy[0]} of all",
-        "points lost",
-        "points behind",
+        *_DIFFERENCES.values(),
         *moved,
         *(f"{key}, dB" for key in noise),
         f"float, of {total} convolutions",
@@ -76,7 +91,7 @@ def markdown(found, pooled):
         cells = [tool, method, settings]
         cells += [_spread(_values(by_split, key), 4) for key in accuracy]
         cells.append(f"{pooled[row]['AP']:.4f}")
-        cells += [_points(pooled[row], key) for key in ("lost", "behind")]
+        cells += [_points(pooled[row], key) for key in _DIFFERENCES]
         cells += [_spread(_values(by_split, key), 2) for key in moved]
         cells += [_spread(_values(by_split, key), 1) for key in noise]
         lines.append(_line([*cells, *_layers(by_split), _cost(by_split)]))
@@ -92,7 +107,7 @@ def summary(found, pooled):
         "tool",
         "method, settings",
         f"{accuracy} points lost of {100 * pooled[FLOAT]['AP']:.1f}",
-        "points behind",
+        *list(_DIFFERENCES.values())[1:],
         *(key if key.startswith("moved") else f"{key}, dB" for key in figures),
         "chosen to keep",
     ]
@@ -102,7 +117,7 @@ def summary(found, pooled):
             continue
         tool, settings, method = row
         cells = [tool, f"{method}; {settings}"]
-        cells += [_points(pooled[row], key) for key in ("lost", "behind")]
+        cells += [_points(pooled[row], key) for key in _DIFFERENCES]
         cells += [f"{sum(v) / len(v):.1f}" for v in (_values(by_split, key) for key in figures)]
         lines.append(_line([*cells, _layers(by_split)[1]]))
     return "\n".join(lines)

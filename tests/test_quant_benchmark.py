@@ -11,7 +11,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from quant_splits import people_per_image, splits, subset
-from quant_table import FLOAT, markdown, summary
+from quant_table import DEFAULT, FLOAT, compared_with, markdown, summary
 from quant_tasks import Noise, float_convolutions
 
 
@@ -198,7 +198,11 @@ def test_the_table_says_which_differences_are_real() -> None:
     def figures(ap: float, **more: float) -> dict[str, float]:
         return {"AP": ap, "SQNR boxes": 20.0, "float convolutions": 5, "convolutions": 64, **more}
 
-    row = ("edgert", "portable", "mse")
+    row = ("edgert", "portable, keep-list", "mse")
+    assert compared_with(row) == {
+        "lost": FLOAT, "behind": DEFAULT, "by keeping": ("edgert", "portable", "mse"),
+    }  # fmt: skip
+    assert "by keeping" not in compared_with(DEFAULT)
     found = {
         FLOAT: {"a": figures(0.40), "b": figures(0.50)},
         row: {"a": figures(0.39, kept=3), "b": figures(0.495, kept=2)},
@@ -210,18 +214,20 @@ def test_the_table_says_which_differences_are_real() -> None:
             "AP": 0.44,
             "lost": {"points": 2.04, "low": 0.26, "high": 3.1},
             "behind": {"points": -0.3, "low": -1.0, "high": 0.4},
+            "by keeping": {"points": -1.66, "low": -3.14, "high": -0.49},
         },
     }
     *_, of_float, last = markdown(found, pooled).splitlines()
     cells = [cell.strip() for cell in last.strip("|").split("|")]
-    assert cells[3:7] == [
+    assert cells[3:8] == [
         "0.4425 (0.3900 .. 0.4950)",
         "0.4400",
         "**2.0** [0.3, 3.1]",
         "-0.3 [-1.0, 0.4]",
+        "**-1.7** [-3.1, -0.5]",
     ]
-    assert cells[8:10] == ["5", "4.7 %"]
-    assert [cell.strip() for cell in of_float.strip("|").split("|")][5:7] == ["", ""]
+    assert cells[9:11] == ["5", "4.7 %"]
+    assert [cell.strip() for cell in of_float.strip("|").split("|")][5:8] == ["", "", ""]
     header, _, short = summary(found, pooled).splitlines()
     assert "AP points lost of 46.0" in header
     assert "**2.0** [0.3, 3.1]" in short
