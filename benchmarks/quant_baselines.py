@@ -96,7 +96,8 @@ def run_onnxruntime(job, feeds):
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     folder, start = Path(job["folder"]), time.process_time()
-    prepared = folder / "prepared.onnx"
+    prepared, ranges = folder / "prepared.onnx", folder / "ranges.json"
+    ranges.unlink(missing_ok=True)  # of a run that was interrupted: time would not be counted
     quant_pre_process(job["model"], prepared, skip_symbolic_shape=True)
     seconds = None
     for row, settings in zip(ROWS["onnxruntime"], onnxruntime_settings(), strict=True):
@@ -106,7 +107,7 @@ def run_onnxruntime(job, feeds):
             folder / file_name(row),
             _reader(feeds, _input_name(job["model"])),
             calibrate_method=CalibrationMethod[job["method"]],
-            calibration_cache_path=folder / "ranges.json",
+            calibration_cache_path=ranges,
             **{**settings, "extra_options": options},
         )
         seconds = seconds or time.process_time() - start

@@ -34,7 +34,9 @@ class Ours:
         folder.mkdir(parents=True, exist_ok=True)
         self._data = quant.CalibrationData(task.model, task.paths(split.calibration), **task.people)
         self._model = folder / "equalized.onnx"
-        if not quant.equalize(task.model, self._data, self._model):
+        # Ranges differ in their last bits from one processor to another. What is in the folder, and
+        # the files that are made of it, are of this very model.
+        if not self._model.exists() and not quant.equalize(task.model, self._data, self._model):
             self._model = task.model
         self.plan = quant.Plan.default(self._model, profile)
         self._rounding = quant.Rounding.fit(self._model, self._data, self.plan)

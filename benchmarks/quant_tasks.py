@@ -20,8 +20,8 @@ import onnx
 import onnxruntime as ort
 
 from edgert import ops
-from edgert.evaluation import coco
 from edgert.evaluation.dataset import Dataset
+from edgert.evaluation.rows import box_report, box_rows, keypoint_rows, person_category
 from quant_splits import subset
 
 # HRNet's limit for a keypoint that counts.
@@ -29,9 +29,16 @@ VISIBLE = 0.2
 EVERY_BOX = {"score_threshold": 0.001, "nms_threshold": 0.7, "max_detections": 300}
 
 
-def simulation(path, *, threads=None, exact=True):
-    """A session that computes what a Q/DQ file says; with `exact` off, as ONNX Runtime would."""
+def simulation(path, *, threads=None, exact=True, optimize=True):
+    """A session that computes what a Q/DQ file says; with `exact` off, as ONNX Runtime would.
+
+    With `optimize` off the same numbers are summed in another order, by other float kernels.
+    """
     options = ort.SessionOptions()
+    # On a busy machine threads that spin for each other take ten times as long.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not optimize:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     if threads:
         options.intra_op_num_threads = threads
@@ -76,11 +83,12 @@ class Task:
         model: The FP32 file.
         data: Folder with images/, instances_train2017.json and person_keypoints_train2017.json.
 
-    Subclasses say which file of `annotations` judges, which `parts` of the output have an SQNR of
-    their own, how a frame is fed and how outputs are scored.
+    Subclasses say which file of `annotations` judges, by which of COCO's tasks, which `parts` of
+    the output have an SQNR of their own, how a frame is fed and how outputs are scored.
     """
 
     annotations: ClassVar[str]
+    judged_by: ClassVar[str]
     parts: ClassVar[dict[str, slice]]
 
     def __init__(self, model, data):
@@ -105,15 +113,18 @@ class Task:
             feeds = [self.feed(dataset, image, frame) for image, frame in dataset.frames()]
         return np.concatenate([feed for feed in feeds if feed is not None])
 
-    def figures(self, path, ids, *, exact=True):
+    def figures(self, path, ids, **options):
         """COCO's figures, SQNR and the number of convolutions in float of a file.
 
         Args:
             path: An .onnx file with this network's inputs and outputs.
             ids: Test images.
-            exact: See `simulation`.
+            options: See `simulation`.
+
+        Returns:
+            The figures, and the results that they are of, as rows of COCO's format.
         """
-        session, noise = simulation(path, exact=exact), Noise()
+        session, noise = simulation(path, **options), Noise()
 
         def infer(feed):
             (value,) = session.run(None, {session.get_inputs()[0].name: feed})
@@ -122,14 +133,16 @@ class Task:
             return value
 
         with tempfile.TemporaryDirectory() as folder:
-            scores = self.scores(infer, subset(self.annotated, ids, folder))
+            dataset = Dataset(subset(self.annotated, ids, folder), self.images)
+            scores, rows = self.scores(infer, dataset)
         kept, total = float_convolutions(path)
-        return {
+        figures = {
             **scores,
             **{f"SQNR {name}": db for name, db in noise.decibels().items()},
             "float convolutions": kept,
             "convolutions": total,
         }
+        return figures, rows
 
     def _expected(self, feed):
         key = hash(feed.tobytes())
@@ -143,25 +156,29 @@ class Detector(Task):
     """YOLOv8: every class, every box above 0.001, as COCO's protocol has it."""
 
     annotations = "instances_train2017.json"
+    judged_by = "bbox"
     parts: ClassVar = {"output": slice(None), "boxes": slice(0, 4), "class scores": slice(4, None)}
 
     def feed(self, dataset, image, frame):
         return ops.letterbox(frame)[0]
 
-    def scores(self, infer, annotated):
-        def detect(frame):
+    def scores(self, infer, dataset):
+        categories, rows = list(dataset.categories.values()), []
+        for image, frame in dataset.frames():
             feed, to_frame = ops.letterbox(frame)
             boxes, scores, class_ids = ops.decode_yolo(infer(feed), to_frame, **EVERY_BOX)
-            return SimpleNamespace(boxes=boxes, scores=scores, class_ids=class_ids)
-
-        report = coco(detect, self.images, annotated)
-        return {"AP": report.boxes.ap, "AP50": report.boxes.ap50, "person AP": report.person.ap}
+            found = SimpleNamespace(boxes=boxes, scores=scores, class_ids=class_ids)
+            rows += box_rows(image, found, categories)
+        report = box_report(dataset, rows, categories)
+        found = {"AP": report.boxes.ap, "AP50": report.boxes.ap50, "person AP": report.person.ap}
+        return found, rows
 
 
 class Pose(Task):
     """A heatmap network on annotated people, so that no detector is in the figure."""
 
     annotations = "person_keypoints_train2017.json"
+    judged_by = "keypoints"
     parts: ClassVar = {"heatmaps": slice(None)}
     size = (384, 288)
 
@@ -173,25 +190,28 @@ class Pose(Task):
         boxes = dataset.people(image)
         return ops.crop_people(frame, boxes, self.size)[0] if len(boxes) else None
 
-    def scores(self, infer, annotated):
-        moved = []
-
-        def estimate(frame, boxes):
+    def scores(self, infer, dataset):
+        person, rows, moved = person_category(dataset), [], []
+        for image, frame in dataset.frames():
+            boxes = dataset.people(image)
+            if not len(boxes):
+                continue
             feed, to_frame = ops.crop_people(frame, boxes, self.size)
             heatmaps = infer(feed)
             in_crop = np.tile(np.eye(2, 3), (len(feed), 1, 1))
             expected, sure = ops.decode_heatmaps(self._expected(feed), in_crop)
             found, _ = ops.decode_heatmaps(heatmaps, in_crop)
             moved.extend(np.linalg.norm(found - expected, axis=-1)[sure > VISIBLE])
-            return ops.decode_heatmaps(heatmaps, to_frame)
-
-        report = coco(estimate, self.images, keypoints_json=annotated, boxes="annotated")
-        return {
-            "OKS-AP": report.keypoints.ap,
-            "OKS-AP50": report.keypoints.ap50,
+            certain = np.ones(len(boxes), dtype=np.float32)
+            rows += keypoint_rows(image, person, certain, *ops.decode_heatmaps(heatmaps, to_frame))
+        scores = dataset.score("keypoints", rows, [person])
+        found = {
+            "OKS-AP": scores.ap,
+            "OKS-AP50": scores.ap50,
             # Keypoints against FP32's, mean distance: no step in it, as in AP of 40 people.
             "moved, px": float(np.mean(moved)),
         }
+        return found, rows
 
 
 TASKS = {"yolov8n": Detector, "pose_heatmap_384x288": Pose}

@@ -6,17 +6,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from edgert.quant.statistics.stats import TensorStats
 from edgert.quant.thresholds.solve import solve
 
 EDGES = (np.arange(0x7F80, dtype=np.uint32) << 16).view(np.float32).astype(np.float64)
 
 
-def histogram(values) -> SimpleNamespace:
+def histogram(values) -> TensorStats:
     """Statistics of one tensor, from its values."""
     values = np.asarray(values, np.float32).ravel()
     finite = values[np.isfinite(values)]
     bins = (finite.view(np.uint32) & 0x7FFFFFFF) >> 16
-    return SimpleNamespace(
+    return TensorStats(
         counts=np.bincount(bins, minlength=32768).astype(np.uint64),
         minimum=float(finite.min()) if finite.size else np.inf,
         maximum=float(finite.max()) if finite.size else -np.inf,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -10,6 +11,8 @@ import pytest
 
 from edgert.cli import main
 from edgert.cli.work import Work
+from edgert.quant.model.graph import Graph
+from edgert.quant.rewrite import equalize
 
 import flow_models as small
 
@@ -265,6 +268,34 @@ def test_an_equalized_model_lies_beside_the_cache_and_fits_again(chained, images
     assert (cache.read_bytes(), beside.read_bytes(), (tmp_path / "o.onnx").read_bytes()) == first
     quantize(chained, images, tmp_path / "p.onnx", *more[:4])
     assert (tmp_path / "p.onnx").read_bytes() == first[2]
+
+
+def test_a_cache_of_another_processor_needs_its_equalized_model(
+    chained, images, tmp_path, monkeypatch, capfd
+):
+    """Whose kernels add in another order, so that ranges differ in their last bits."""
+    more = ["--keep", "none", "--profile", "portable", "--cache"]
+    quantize(chained, images, tmp_path / "o.onnx", *more, tmp_path / "c.npz")
+    (beside,) = tmp_path.glob("c.npz.*.equalized.onnx")
+    there = tmp_path / "there"
+    there.mkdir()
+    cache = shutil.copy(tmp_path / "c.npz", there)
+    measure = equalize._maxima
+
+    def otherwise(*given):
+        return {name: np.nextafter(found, np.inf) for name, found in measure(*given).items()}
+
+    monkeypatch.setattr(equalize, "_maxima", otherwise)
+    arguments = ["quantize", chained, "--data", images, "-o", there / "o.onnx", *more, cache]
+    capfd.readouterr()
+    assert main([str(each) for each in arguments]) == 1
+    said = " ".join(capfd.readouterr().err.split())
+    assert f"{beside.name}, which lay beside it and is missing" in said
+    assert Graph.load(beside).digest in said
+    assert sorted(path.name for path in there.iterdir()) == ["c.npz"]
+    shutil.copy(beside, there)
+    quantize(chained, images, there / "o.onnx", *more, cache)
+    assert (there / "c.npz").read_bytes() == (tmp_path / "c.npz").read_bytes()
 
 
 def test_audit_from_end_to_end(network, images, tmp_path, capfd):

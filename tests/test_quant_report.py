@@ -33,6 +33,7 @@ from edgert.quant.report.figures import bytes_text, decibels, number, percent, p
 from edgert.quant.report.histograms import clipped_share, make_histogram, rounding_sqnr
 from edgert.quant.report.markup import tag
 from edgert.quant.report.terminal import sensitivity_table, summary
+from edgert.quant.statistics.stats import TensorStats
 
 EVIL = "</script><img src=x onerror=alert(1)>&\"'"
 
@@ -174,6 +175,16 @@ def test_a_tensor_that_is_always_zero_has_no_ratio():
     assert found.edges == found.shares == ()
     assert found.sqnr is None
     assert "Always 0." in Report(histograms=(found,)).to_html()
+
+
+def test_a_saturated_tensor_is_said_to_be_one():
+    clip = TensorStats.of_clip(0.0, 6.0)
+    found = make_histogram("x", clip, [("clip", 6.0, 127, True)])
+    assert (found.minimum, found.maximum, found.shares) == (0.0, 6.0, ())
+    page = Report(histograms=(found,)).to_html()
+    assert "reaches the end of its own Clip" in page
+    assert "Always 0." not in page
+    json.loads(Report(histograms=(found,)).to_json())
 
 
 def test_nothing_was_counted():

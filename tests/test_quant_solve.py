@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgert.errors import DamagedInputWarning
+from edgert.quant.statistics.stats import TensorStats
 from edgert.quant.thresholds._solvers import Distribution
 from edgert.quant.thresholds.solve import candidates, solve
 
@@ -38,7 +40,7 @@ def rational(largest: float = 50.0):
     counts[0] = 10**9
     last = int(np.flatnonzero(counts)[-1])
     top = float(oracle.EDGES[last] + (oracle.EDGES[last + 1] - oracle.EDGES[last]) / 2)
-    return oracle.SimpleNamespace(counts=counts, minimum=-top, maximum=top, nonfinite=0)
+    return TensorStats(counts, -top, top, 0)
 
 
 # Brute force ------------------------------------------------------------------------------------
@@ -97,9 +99,9 @@ def test_unsigned_tensors_are_searched_with_twice_the_levels() -> None:
 
 def test_mse_finds_a_threshold_far_below_the_maximum() -> None:
     tensor = oracle.histogram(draw("normal"))
-    tensor.counts *= np.uint64(10**7)
+    tensor.counts[:] *= np.uint64(10**7)
     tensor.counts[int(np.searchsorted(oracle.EDGES, 2.0**14))] = 1
-    tensor.maximum = 2.0**14
+    tensor = replace(tensor, maximum=2.0**14)
     known = distribution(tensor)
     scan = np.geomspace(0.5, 2.0**14, 2000)
     found = known.mse(127)

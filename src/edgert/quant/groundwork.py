@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgert.errors import CalibrationWarning
+from edgert.errors import CalibrationError, CalibrationWarning
 from edgert.quant.images.data import CalibrationData
 from edgert.quant.images.parts import Parts, split, whole_images
 from edgert.quant.model.graph import Graph
@@ -136,22 +137,38 @@ def _equalized(
 ) -> tuple[Path, int]:
     """The equalized model and in how many tensors it differs; the model itself with 0.
 
-    Beside a cache it stays, and is what the cache is of: ranges that more images would have given
-    compute the same, but their model would not be the cache's.
+    Beside a cache it stays, and is what the cache is of: ranges that more images or another
+    processor would have given compute the same, but their model would not be the cache's.
     """
     graph = Graph.load(model)
     count = len(chains(graph))
     if not count:
         return model, 0
-    path = folder / "equalized.onnx"
+    made = path = folder / "equalized.onnx"
     if settings.cache is not None:
         cache = Path(settings.cache)
         path = cache.with_name(f"{cache.name}.{graph.digest[:16]}.equalized.onnx")
-    if not path.exists():
-        tell("equalizing", 0, 1)
-        equalize(model, data, path, threads=settings.threads)
-        tell("equalizing", 1, 1)
+        if path.exists():
+            return path, count
+    tell("equalizing", 0, 1)
+    equalize(model, data, made, threads=settings.threads)
+    if settings.cache is not None:
+        if Path(settings.cache).exists():
+            _require_the_model_of(settings.cache, made, path)
+        shutil.copyfile(made, path)
+    tell("equalizing", 1, 1)
     return path, count
+
+
+def _require_the_model_of(cache: str | Path, made: Path, lost: Path) -> None:
+    try:
+        CalibrationStats.load(cache).require(cache, model_digest=Graph.load(made).digest)
+    except CalibrationError as error:
+        raise CalibrationError(
+            f"{error}. Or, if this is the model: what it was collected of is {lost.name}, which "
+            f"lay beside it and is missing. Put it back; another processor or other images make it "
+            f"differ in the last bits"
+        ) from error
 
 
 def _collected(

@@ -165,13 +165,15 @@ class Graph:
         """Shapes by tensor as far as ONNX can infer them; None for an open size."""
         from onnx import shape_inference
 
+        from edgert.quant.model.opset import skeleton
+
         try:
-            inferred = shape_inference.infer_shapes(self.model)
-        except Exception:  # a model over 2 GB, or an operator that onnx does not know
+            inferred = shape_inference.infer_shapes(skeleton(self.model))
+        except Exception:  # an operator that onnx does not know
             inferred = self.model
         graph = inferred.graph
         shapes: dict[str, tuple[int | None, ...]] = {
-            entry.name: tuple(entry.dims) for entry in graph.initializer
+            entry.name: tuple(entry.dims) for entry in self.model.graph.initializer
         }
         for value in (*graph.input, *graph.value_info, *graph.output):
             tensor = value.type.tensor_type

@@ -14,6 +14,8 @@ __all__ = ["tensor_histograms"]
 # So many are shown at once, the others on request.
 _OPEN = 6
 
+_SATURATED = "Not counted: it reaches the end of its own Clip, which is its threshold."
+
 
 def tensor_histograms(report: Report) -> Markup:
     """Histograms with the thresholds of every method, those that suffer most first."""
@@ -62,7 +64,9 @@ def _one(histogram: Histogram) -> Markup:
         [tag("b", cell) if t.chosen and cell is not None else cell for cell in _cells(t)]
         for t in histogram.thresholds
     ]
-    parts = [drawing or tag("p", "Always 0.", class_="note")]
+    # A tensor with a maximum and no values is one that `collect` found saturated.
+    empty = _SATURATED if histogram.maximum else "Always 0."
+    parts = [drawing or tag("p", empty, class_="note")]
     if rows:
         parts.append(table(columns, rows))
     if histogram.below > 0:

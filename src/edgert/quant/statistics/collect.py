@@ -16,6 +16,7 @@ from edgert.quant.images.data import CalibrationData, Item
 from edgert.quant.model.graph import Graph
 from edgert.quant.rewrite.plan import Plan
 from edgert.quant.statistics.crew import Crew
+from edgert.quant.statistics.saturation import clip_ends
 from edgert.quant.statistics.stats import CalibrationStats, digest_of_all
 
 __all__ = ["collect"]
@@ -40,6 +41,9 @@ def collect(
     The result is the same to the last bit for any order of the images, any `batch` and any number
     of threads: every image passes the network alone, and only integers are added up. Equal images
     count once. Memory does not depend on the number of images.
+
+    A tensor that comes from a Clip (ReLU6) and reaches its end in an image, with more values than
+    one in 10,000, is no longer counted: its threshold is that end by every method.
 
     Args:
         model: Path of the float model, or an `Engine`.
@@ -71,9 +75,11 @@ def collect(
         data = CalibrationData(model, data)
     graph = Graph.load(path)
     wanted = Plan.default(graph, profile).tensors if tensors is None else sorted(set(tensors))
-    known = [graph.shapes[name] for name in wanted if name in graph.shapes]
-    item_bytes = sum(4 * math.prod(size or 1 for size in shape) for shape in known)
-    crew = Crew(path, graph.inputs[0], wanted, item_bytes, threads or _core.num_threads(), batch)
+    sizes = {
+        name: 4 * math.prod(size or 1 for size in graph.shapes.get(name, ())) for name in wanted
+    }
+    ends = clip_ends(graph, wanted)
+    crew = Crew(path, graph.inputs[0], sizes, threads or _core.num_threads(), batch, ends)
     collection = _Collection(crew, data, graph.digest, wanted, cache)
     del graph  # and with it the weights, which the crew loads anew
     try:
@@ -108,6 +114,7 @@ class _Collection:
             self._require_nothing_else(data.pictures.digests())
         else:
             self._before = CalibrationStats.empty(tensors, *identity)
+        crew.saturated.update(n for n, t in self._before.tensors.items() if t.saturated)
         self._seen: set[str] = set()
         self._taken = set(self._before.items)
         # Images whose items are all handed over, but may not be counted yet.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from edgert import _core
 from edgert.engines.base import Array
 from edgert.engines.onnxruntime import OnnxRuntimeGraph
 from edgert.errors import ModelError
+from edgert.quant.statistics.saturation import Narrowing, Watch
 from edgert.quant.statistics.stats import NOTHING, TensorStats
 
 __all__ = ["Crew"]
@@ -22,37 +23,46 @@ _TENSORS_BYTES = 150 * 10**6
 """What the tensors that are counted may take, of all images at work together; those of one image
 always may. What ONNX Runtime needs while it makes them comes on top: about 0.6 times as much."""
 
+_NO_VALUES = np.zeros(0, np.float32)
+
 
 class Crew:
     """Runs a network, one item a worker at a time, and counts.
 
     A worker that has an item for itself waits for nobody: two workers of one thread each take less
     time than one of two threads. Where the tensors are too large for a worker a thread, there are
-    fewer workers, of several threads each.
+    fewer workers, of several threads each, until large tensors are known to be saturated.
 
     Args:
         model: Path of the model.
         feed: Name of its input.
-        tensors: What is counted: results of nodes, or the input.
-        item_bytes: What these take for one item.
+        sizes: What is counted, results of nodes or the input, and the bytes of it for one item.
         threads: At work altogether.
         waiting: How many items may wait.
+        ends: Of `clip_ends`: tensors that need no histogram once they are saturated.
+
+    Attributes:
+        saturated: Those that are; whoever knows of some beforehand adds them before the first item.
     """
 
     def __init__(
         self,
         model: str | Path,
         feed: str,
-        tensors: Sequence[str],
-        item_bytes: int,
+        sizes: Mapping[str, int],
         threads: int,
         waiting: int,
+        ends: Mapping[str, tuple[float, float]],
     ) -> None:
-        self._model, self._feed, self._tensors = model, feed, tensors
-        self._item_bytes = item_bytes
+        self.saturated: set[str] = set()
+        self._ends = ends
+        self._model, self._feed, self._tensors = model, feed, tuple(sizes)
+        self._sizes = sizes
         self._threads = threads
         self._queue: queue.Queue[tuple[str, Array] | None] = queue.Queue(waiting)
         self._workers: list[_Worker] = []
+        self._wanted_workers = 0
+        self._network: Narrowing | None = None
 
     def put(self, digest: str, tensor: Array) -> None:
         """Hand over an item, and wait where enough of them do.
@@ -64,8 +74,17 @@ class Crew:
         Raises:
             ModelError: The model cannot be loaded, lacks a tensor, or failed on an item.
         """
-        if not self._workers:
-            self._start(tensor.shape)
+        if self._network is None:
+            shape = tensor.shape
+            self._network = Narrowing(
+                lambda tensors: self._graph(tensors, shape), self._tensors, self.saturated
+            )
+            self.saturated = self._network.saturated
+            self._network.graph()  # which says how many workers there are to be
+        while len(self._workers) < self._wanted_workers:
+            watch = Watch(self._tensors, self._ends)
+            self._workers.append(_Worker(self._network, self._tensors, watch, self._queue))
+            self._workers[-1].start()
         self._hand_over((digest, tensor))
 
     def finish(self) -> None:
@@ -95,7 +114,10 @@ class Crew:
         with ExitStack() as locks:
             for worker in self._workers:
                 locks.enter_context(worker.lock)
-            seen = dict.fromkeys(self._tensors, NOTHING)
+            seen = {
+                name: TensorStats.of_clip(*self._ends[name]) if name in self.saturated else NOTHING
+                for name in self._tensors
+            }
             for worker in self._workers:
                 tallies = worker.histograms
                 columns = (tallies.counts, tallies.minima, tallies.maxima, tallies.nonfinite)
@@ -103,20 +125,14 @@ class Crew:
                     seen[name] += TensorStats(counts, float(low), float(high), int(odd))
             return seen, {digest for worker in self._workers for digest in worker.done}
 
-    def _start(self, shape: tuple[int, ...]) -> None:
-        workers = max(1, min(self._threads, _TENSORS_BYTES // max(self._item_bytes, 1)))
-        graph = self._graph(shape, self._threads // workers)
-        self._workers = [_Worker(graph, self._tensors, self._queue) for _ in range(workers)]
-        for worker in self._workers:
-            worker.start()
-
-    def _graph(self, shape: tuple[int, ...], threads: int) -> OnnxRuntimeGraph:
-        outputs = [name for name in self._tensors if name != self._feed]
+    def _graph(self, tensors: Sequence[str], shape: tuple[int, ...]) -> OnnxRuntimeGraph:
+        item_bytes = sum(self._sizes[name] for name in tensors)
+        workers = max(1, min(self._threads, _TENSORS_BYTES // max(item_bytes, 1)))
         graph = OnnxRuntimeGraph(
             self._model,
-            outputs=outputs or None,
+            outputs=[name for name in tensors if name != self._feed] or None,
             input_shapes={self._feed: shape},
-            threads=threads,
+            threads=self._threads // workers,
         )
         for spec in graph.outputs:
             if spec.name in self._tensors and spec.dtype not in (np.float32, np.float16):
@@ -124,6 +140,7 @@ class Crew:
                     f"{self._model}: tensor {spec.name} is {spec.dtype}, expected float32 or "
                     f"float16"
                 )
+        self._wanted_workers = workers
         return graph
 
     def _hand_over(self, item: tuple[str, Array] | None) -> None:
@@ -153,8 +170,9 @@ class _Worker(threading.Thread):
 
     def __init__(
         self,
-        graph: OnnxRuntimeGraph,
+        network: Narrowing,
         tensors: Sequence[str],
+        watch: Watch,
         items: queue.Queue[tuple[str, Array] | None],
     ) -> None:
         super().__init__(name="edgert-collect", daemon=True)
@@ -163,7 +181,7 @@ class _Worker(threading.Thread):
         self.done: list[str] = []
         self.error: BaseException | None = None
         self.stopping = False
-        self._graph, self._tensors, self._items = graph, tensors, items
+        self._network, self._tensors, self._watch, self._items = network, tensors, watch, items
 
     def run(self) -> None:
         """Until there is nothing more to do."""
@@ -173,8 +191,7 @@ class _Worker(threading.Thread):
             self.error = error
 
     def _work(self) -> None:
-        spec = self._graph.inputs[0]
-        feed: Array | None = None
+        graph: OnnxRuntimeGraph | None = None
         while not self.stopping:
             try:
                 item = self._items.get(timeout=0.1)
@@ -183,13 +200,27 @@ class _Worker(threading.Thread):
             if item is None:
                 return
             digest, tensor = item
-            if feed is None:
-                # A model of fixed batch gets the item so many times: every count is a multiple.
-                feed = np.empty((spec.shape[0] or 1, *tensor.shape[1:]), tensor.dtype)
-                infer = self._graph.bind({spec.name: feed})
+            if graph is None:
+                graph = self._network.graph()
+                feed, infer = _bound(graph, tensor)
             feed[...] = tensor
-            found = dict(zip((o.name for o in self._graph.outputs), infer(), strict=True))
-            found[spec.name] = feed
+            found = dict(zip((o.name for o in graph.outputs), infer(), strict=True))
+            found[graph.inputs[0].name] = feed
             with self.lock:
-                self.histograms.add([found[name] for name in self._tensors])
+                counts = self.histograms.counts
+                before = self._watch.at_end(counts)
+                self.histograms.add([found.get(name, _NO_VALUES) for name in self._tensors])
+                more = self._watch.at_end(counts) - before
+                self._network.saturated.update(self._watch.saturated(more, found))
                 self.done.append(digest)
+            if self._network.outdated(graph, found):
+                del found, feed, infer
+                graph = None
+
+
+def _bound(graph: OnnxRuntimeGraph, tensor: Array) -> tuple[Array, Callable[[], list[Array]]]:
+    """Memory for an item, and what runs the graph on it."""
+    spec = graph.inputs[0]
+    # A model of fixed batch gets the item so many times: every count is a multiple.
+    feed = np.empty((spec.shape[0] or 1, *tensor.shape[1:]), tensor.dtype)
+    return feed, graph.bind({spec.name: feed})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import zlib
 from collections.abc import Collection, Mapping
@@ -31,7 +32,7 @@ BINS = 32768
 """A magnitude's bin is its float32 bits without the sign, shifted right by 16."""
 
 _FORMAT = "edgert calibration statistics"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +45,24 @@ class TensorStats:
         minimum: The least finite value, exact; +inf where there is none.
         maximum: The greatest finite value, exact; -inf where there is none.
         nonfinite: How many values were infinite or not a number.
+        saturated: The tensor comes from a Clip and has reached its end, over which nothing can be:
+            minimum and maximum are those of the Clip, and nothing is counted.
     """
 
     counts: NDArray[np.uint64]
     minimum: float
     maximum: float
     nonfinite: int
+    saturated: bool = False
+
+    @classmethod
+    def of_clip(cls, minimum: float, maximum: float) -> TensorStats:
+        """Of a saturated tensor."""
+        return cls(NOTHING.counts, minimum, maximum, 0, saturated=True)
 
     def __add__(self, other: TensorStats) -> TensorStats:
+        if self.saturated or other.saturated:
+            return self if self.saturated else other
         return TensorStats(
             self.counts + other.counts,
             min(self.minimum, other.minimum),
@@ -62,8 +73,8 @@ class TensorStats:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TensorStats):
             return NotImplemented
-        mine = (self.minimum, self.maximum, self.nonfinite)
-        theirs = (other.minimum, other.maximum, other.nonfinite)
+        mine = (self.minimum, self.maximum, self.nonfinite, self.saturated)
+        theirs = (other.minimum, other.maximum, other.nonfinite, other.saturated)
         return mine == theirs and np.array_equal(self.counts, other.counts)
 
 
@@ -185,9 +196,10 @@ class CalibrationStats:
             "tensors": [
                 {
                     "name": name,
-                    "minimum": stats.minimum if len(used[name]) else None,
-                    "maximum": stats.maximum if len(used[name]) else None,
+                    "minimum": stats.minimum if math.isfinite(stats.minimum) else None,
+                    "maximum": stats.maximum if math.isfinite(stats.maximum) else None,
                     "nonfinite": stats.nonfinite,
+                    "saturated": stats.saturated,
                 }
                 for name, stats in self.tensors.items()
             ],
@@ -258,7 +270,8 @@ def _decode(archive: Any) -> CalibrationStats:
         dense[bins[start:end]] = counts[start:end]
         minimum = np.inf if row["minimum"] is None else float(row["minimum"])
         maximum = -np.inf if row["maximum"] is None else float(row["maximum"])
-        tensors[row["name"]] = TensorStats(dense, minimum, maximum, int(row["nonfinite"]))
+        odd, saturated = int(row["nonfinite"]), bool(row["saturated"])
+        tensors[row["name"]] = TensorStats(dense, minimum, maximum, odd, saturated)
     stats = CalibrationStats(
         tensors,
         manifest["model"],

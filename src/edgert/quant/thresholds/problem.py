@@ -36,6 +36,8 @@ class Histogram(Protocol):
     def maximum(self) -> float: ...
     @property
     def nonfinite(self) -> int: ...
+    @property
+    def saturated(self) -> bool: ...
 
 
 class Statistics(Protocol):
@@ -48,13 +50,30 @@ class Statistics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Tensors with one threshold, mostly a single one."""
+    """Tensors with one threshold, mostly a single one.
+
+    Attributes:
+        distribution: Of those that were counted; None where all are saturated.
+        absmax: Of these.
+        end: Where the Clips of saturated ones end, the furthest; 0 where there are none.
+    """
 
     names: tuple[str, ...]
-    distribution: Distribution
+    distribution: Distribution | None
     absmax: float
+    end: float
     levels: int
     override: Method | None
+
+    def threshold(self, method: Method) -> tuple[float, str]:
+        """By this method or the override, and what it is called."""
+        used = self.override or method
+        if used.name == "fixed":
+            return used.value, str(used)
+        found = 0.0
+        if self.distribution is not None:
+            found = used.threshold(self.distribution, self.absmax, self.levels)
+        return (self.end, "clip") if self.end > found else (found, str(used))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +119,11 @@ class Problem:
     def warn(self) -> None:
         """Name the tensors that the data says too little of."""
         solved = [g for g in self.groups if g.override is None or g.override.name != "fixed"]
-        dead = [name for group in solved if group.absmax == 0 for name in group.names]
+        dead = [n for group in solved if group.absmax == group.end == 0 for n in group.names]
         small = [
             f"{name} (up to {group.absmax:.3g})"
             for group in solved
-            if 0 < group.absmax < group.levels * SMALLEST_SCALE
+            if 0 < max(group.absmax, group.end) < group.levels * SMALLEST_SCALE
             for name in group.names
         ]
         for names, what in (
@@ -126,10 +145,9 @@ class Problem:
         thresholds = dict(self.bounds)
         methods = dict.fromkeys(self.bounds, "bound")
         for group in self.groups:
-            used = group.override or method
-            threshold = used.threshold(group.distribution, group.absmax, group.levels)
+            threshold, found_by = group.threshold(method)
             for name in group.names:
-                thresholds[name], methods[name] = threshold, str(used)
+                thresholds[name], methods[name] = threshold, found_by
         order = self.order
         return Scales(
             {n: thresholds[n] for n in order}, {n: methods[n] for n in order}, str(method)
@@ -184,15 +202,18 @@ def _group(
             f"group {', '.join(names)} shares one threshold, and its overrides differ: "
             f"{', '.join(sorted(map(str, overrides)))}"
         )
-    absmax = max(_absmax(tensors[name]) for name in names)
-    counts = np.asarray(tensors[names[0]].counts)
-    for name in names[1:]:
-        counts = counts + tensors[name].counts
-    try:
-        distribution = Distribution(np.ascontiguousarray(counts), absmax)
-    except ValueError as error:
-        raise ValueError(f"statistics of {', '.join(names)}: {error}") from error
-    return _Group(names, distribution, absmax, levels(signs.pop()), next(iter(overrides), None))
+    end = max((tensors[name].maximum for name in names if tensors[name].saturated), default=0.0)
+    counted = [tensors[name] for name in names if not tensors[name].saturated]
+    absmax = max(map(_absmax, counted), default=0.0)
+    distribution = None
+    if counted:
+        counts = sum((tensor.counts for tensor in counted[1:]), np.asarray(counted[0].counts))
+        try:
+            distribution = Distribution(np.ascontiguousarray(counts), absmax)
+        except ValueError as error:
+            raise ValueError(f"statistics of {', '.join(names)}: {error}") from error
+    override = next(iter(overrides), None)
+    return _Group(names, distribution, absmax, end, levels(signs.pop()), override)
 
 
 def _absmax(tensor: Histogram) -> float:

@@ -59,6 +59,9 @@ def solve(
       Thresholds are scanned in eighths of an octave over 24 octaves, then refined to 0.1 %.
     - "auto": the best of `candidates` under `evaluate`.
 
+    A tensor that `collect` found saturated (it reaches the end of its own Clip) has that end as its
+    threshold by all of them, unless an override names a threshold.
+
     Args:
         stats: Histograms, from `collect`.
         method: One of the above.
