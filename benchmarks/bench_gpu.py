@@ -176,6 +176,7 @@ def soak(models, frames, replays):
         return {
             "frames": done,
             "seconds": time.perf_counter() - start,
+            "first": 4 * len(frames),
             "before": first,
             "after": rows[-1],
             "most": {key: max(row[key] for row in rows) for key in first},

@@ -16,7 +16,7 @@ import warnings
 from itertools import islice
 
 from edgert import quant
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 
 from timing import add_report_option, describe, environment, write_report
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgert import _core, num_threads, set_num_threads
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import CalibrationError, CalibrationWarning, DamagedInputWarning, ModelError
 from edgert.quant.images.data import CalibrationData
 from edgert.quant.rewrite.plan import Plan

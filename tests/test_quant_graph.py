@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import quant_models
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import ModelError
 from edgert.quant.model.graph import Graph, attribute
 

@@ -12,7 +12,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 import quant_models
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import CalibrationError
 from edgert.quant.images.data import CalibrationData
 from edgert.quant.model.graph import Graph

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import quant_models
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import SourceError
 from edgert.quant.rewrite.plan import Plan
 from edgert.quant.rewrite.write import write

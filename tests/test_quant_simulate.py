@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import ModelProto
 
 import quant_models
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import ModelError
 from edgert.quant.model.graph import Graph
 from edgert.quant.rewrite.plan import PROFILES, Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.quant.images.data import Item
 from edgert.quant.report import accuracy_rows
 from edgert.quant.report.content import Accuracy

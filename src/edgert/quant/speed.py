@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgert.engine import Engine
 from edgert.engines.base import Array
-from edgert.engines.onnxruntime import operator_times
+from edgert.engines.onnxruntime_graph import operator_times
 from edgert.quant.report.content import Operator, Speed
 
 __all__ = ["measure_speed"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgert.engine import Engine
 from edgert.engines.base import Array
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import DamagedInputWarning, ModelError
 from edgert.io.frame import Frame
 from edgert.quant.debugging.comparison import Comparison, FrameDifference, LayerDifference

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import SourceError
 from edgert.quant.model.graph import Graph, attribute
 

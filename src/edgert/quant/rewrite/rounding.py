@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgert.engines.base import Array
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import SourceError
 from edgert.quant.model.graph import Graph, attribute
 from edgert.quant.rewrite.placement import Layer

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgert import _core
 from edgert.engines.base import Array
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import ModelError
 from edgert.quant.statistics.saturation import Narrowing, Watch
 from edgert.quant.statistics.stats import NOTHING, TensorStats

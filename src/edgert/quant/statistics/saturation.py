@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgert.engines.base import Array
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.quant.model.graph import Graph, attribute
 
 __all__ = ["Narrowing", "Watch", "clip_ends"]

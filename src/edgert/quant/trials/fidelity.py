@@ -9,7 +9,7 @@ import numpy as np
 
 from edgert.engine import Engine
 from edgert.engines.base import Array
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.models import DetectorModel
 from edgert.quant.images.data import Item
 from edgert.quant.trials.agreement import SEEN, agreement

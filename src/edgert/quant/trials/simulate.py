@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgert.engines.base import Array
-from edgert.engines.onnxruntime import OnnxRuntimeGraph
+from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import ModelError
 from edgert.quant.model.graph import Graph, captured, require_onnx
 from edgert.quant.rewrite.plan import Plan, group_scale
