@@ -144,7 +144,7 @@ def open_data(
         annotations: Likewise.
         options: Likewise.
     """
-    is_pose = isinstance(understand(Engine(model)), PoseModel)
+    is_pose = isinstance(understand(Engine(model, device="cpu")), PoseModel)
     boxes = annotations if is_pose else None
     return CalibrationData(model, source, detector=detector, annotations=boxes, **options)
 

@@ -40,7 +40,7 @@ def measure_speed(
     Raises:
         ModelError: A model cannot be loaded or run.
     """
-    engines = [Engine(path, threads=threads) for path in (model, other)]
+    engines = [Engine(path, device="cpu", threads=threads) for path in (model, other)]
     times: list[list[float]] = [[], []]
     for run in range(_WARM_UP + runs):
         for engine, found in zip(engines, times, strict=True):

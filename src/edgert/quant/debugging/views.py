@@ -59,7 +59,10 @@ def make_view(
         ModelError: One cannot be loaded, or their inputs differ.
         ValueError: A pose network without a detector.
     """
-    engines = (Engine(model, threads=threads), Engine(other, threads=threads))
+    engines = (
+        Engine(model, device="cpu", threads=threads),
+        Engine(other, device="cpu", threads=threads),
+    )
     shapes = [engine.inputs[0].shape for engine in engines]
     if shapes[0][1:] != shapes[1][1:]:
         raise ModelError(
@@ -72,7 +75,11 @@ def make_view(
                 f"{model} is a pose network: it needs a detector that finds the people, "
                 f"give detector= (--detector)"
             )
-        people = detector if isinstance(detector, Engine) else Engine(detector, threads=threads)
+        people = (
+            detector
+            if isinstance(detector, Engine)
+            else Engine(detector, device="cpu", threads=threads)
+        )
         return _Poses(*engines, people)
     return _Detectors(*engines)
 

@@ -90,7 +90,7 @@ class CalibrationData:
         seed: int | None = None,
     ) -> None:
         self.pictures = Pictures(source, stride=stride, limit=limit, seed=seed)
-        network = understand(model if isinstance(model, Engine) else Engine(model))
+        network = understand(model if isinstance(model, Engine) else Engine(model, device="cpu"))
         self._people = _people(network, detector, annotations)
         # What is needed of the network, not the network: its session would keep its memory.
         self._size, self._dtype = network.size, network.engine.inputs[0].dtype

@@ -45,7 +45,7 @@ class Fidelity:
     """
 
     def __init__(self, model: str | Path, threads: int | None = None) -> None:
-        network = understand(Engine(model, threads=threads))
+        network = understand(Engine(model, device="cpu", threads=threads))
         self._graph = OnnxRuntimeGraph(model, threads=threads)
         self._own: dict[str, Result] = {}
         self.read = make_reader(network, _SHOWN)

@@ -69,7 +69,7 @@ def make_task(model: str | Path, annotations: str | Path) -> Task:
         ModelError: Neither a detector nor a pose network.
         SourceError: The annotations cannot be read.
     """
-    network = understand(Engine(model))
+    network = understand(Engine(model, device="cpu"))
     if isinstance(network, DetectorModel):
         return CocoBoxes(network, annotations)
     return CocoKeypoints(network, annotations)
@@ -130,7 +130,11 @@ class CocoBoxes(_Coco):
 
     def __init__(self, model: str | Path | DetectorModel, annotations: str | Path) -> None:
         super().__init__(annotations)
-        network = model if isinstance(model, DetectorModel) else DetectorModel(Engine(model))
+        network = (
+            model
+            if isinstance(model, DetectorModel)
+            else DetectorModel(Engine(model, device="cpu"))
+        )
         self._categories = shared_categories(self._dataset, network.names)
         self._read = BoxReader(network, _LEAST_SCORE)
 
@@ -195,7 +199,7 @@ class CocoKeypoints(_Coco):
 
     def __init__(self, model: str | Path | PoseModel, annotations: str | Path) -> None:
         super().__init__(annotations)
-        network = model if isinstance(model, PoseModel) else PoseModel(Engine(model))
+        network = model if isinstance(model, PoseModel) else PoseModel(Engine(model, device="cpu"))
         self._person = person_category(self._dataset)
         self._read = PoseReader(network)
 
