@@ -88,6 +88,22 @@ def test_boxes_to_the_bit(share, dtype):
                 np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("count", [255, 256, 257, 1023, 1024, 1025, 4096, 4097])
+def test_any_number_of_candidates(count):
+    """Those around which another kernel, or another part of one, takes over."""
+    rng = np.random.default_rng(count)
+    output = head(rng, 8400, 2, 0, np.float32)
+    chosen = rng.permutation(8400)[:count]
+    output[0, 4 + rng.integers(0, 2, count), chosen] = rng.choice([0.4, 0.6, 0.8], count)
+    matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+    for most in (300, 9000):
+        expected = ops.decode_yolo(output, matrix, max_detections=most, nms_threshold=0.6)
+        found = ops.decode_yolo(to_gpu(output), matrix, max_detections=most, nms_threshold=0.6)
+        assert len(expected[0]) > 100
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_rows_that_are_not_finite_are_no_boxes():
     rng = np.random.default_rng(4)
     output = head(rng, 500, 3, 0.5, np.float32)
