@@ -40,7 +40,8 @@ __device__ inline bool look(const T* map, int cells, Highest& highest) {
   const int head = offset == 0 ? 0 : (kCells - offset < cells ? kCells - offset : cells);
   const int lines = (cells - head) / kCells;
   if (thread < head) take(map[thread], thread);
-  // All of a thread's lines of a usual map (96 x 72) are on their way before the first is looked at.
+  // All of a thread's lines of a usual map (96 x 72) are on their way before the first is looked
+  // at.
   constexpr int kLines = 7;
 #pragma unroll 1
   for (int first = thread; first < lines; first += kLines * kJointThreads) {

@@ -1,5 +1,5 @@
-// Many candidates in their order: one block of kSortThreads sorts their keys, and brings the boxes of
-// the best kWindow together. They come in any order; none of it shows in what is written.
+// Many candidates in their order: one block of kSortThreads sorts their keys, and brings the boxes
+// of the best kWindow together. They come in any order; none of it shows in what is written.
 #include "decode.h"
 #include "sort.cu"
 

@@ -16,7 +16,8 @@ extern "C" __global__ void __launch_bounds__(edgert::kOverlapThreads)
   // A candidate suppresses those after it: in its own word, and in later ones.
   const int rows = candidates < first + kWarpSize ? candidates : first + kWarpSize;
   if (found <= kFew || first >= candidates ||
-      static_cast<int>(blockIdx.y) * kOverlapThreads >= rows) return;
+      static_cast<int>(blockIdx.y) * kOverlapThreads >= rows)
+    return;
   const int many = candidates - first < kWarpSize ? candidates - first : kWarpSize;
   if (thread < many) {
     others[thread] = scratch.window[first + thread];

@@ -10,10 +10,10 @@ struct alignas(16) Words {
   int value[4];
 };
 
-// One warp: writes the places of those that are kept, at most `most`, and returns how many they are.
-// `overlaps`: kRowWords words a candidate, with a bit for each that it would suppress.
-// Lane l holds which candidates of word l are suppressed so far, and its word of the rows that are
-// looked at; the rows of the next 32 candidates come while those of these are resolved.
+// One warp: writes the places of those that are kept, at most `most`, and returns how many they
+// are. `overlaps`: kRowWords words a candidate, with a bit for each that it would suppress. Lane l
+// holds which candidates of word l are suppressed so far, and its word of the rows that are looked
+// at; the rows of the next 32 candidates come while those of these are resolved.
 template <int kRowWords>
 __device__ inline int read_off(const unsigned* overlaps, int candidates, int most, int* places) {
   const int lane = static_cast<int>(threadIdx.x);

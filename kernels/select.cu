@@ -83,11 +83,11 @@ __device__ inline void select(const DetectorOutput& output, const DecodeOptions&
 
 }  // namespace edgert
 
-#define EDGERT_SELECT(type, in)                                                          \
-  extern "C" __global__ void __launch_bounds__(edgert::kSelectThreads)                   \
-      select_##in(edgert::DetectorOutput output, edgert::DecodeOptions options,          \
-                  edgert::DecodeScratch scratch, edgert::DetectedBoxes* result) {        \
-    edgert::select<type>(output, options, scratch);                                      \
+#define EDGERT_SELECT(type, in)                                                              \
+  extern "C" __global__ void __launch_bounds__(edgert::kSelectThreads)                       \
+      select_##in(edgert::DetectorOutput output, edgert::DecodeOptions options,              \
+                  edgert::DecodeScratch scratch, edgert::DetectedBoxes* result) {            \
+    edgert::select<type>(output, options, scratch);                                          \
     if (edgert::last_block(scratch)) edgert::settle<type>(output, options, scratch, result); \
   }
 

@@ -1,5 +1,5 @@
-// A few candidates -> detections, by one block: placed by counting those that come before each, then
-// dropped where they overlap a better one of their class.
+// A few candidates -> detections, by one block: placed by counting those that come before each,
+// then dropped where they overlap a better one of their class.
 #include "decode.h"
 #include "half.h"
 #include "lanes.h"

@@ -53,9 +53,8 @@ __device__ inline void resolve(const DetectedBox& own, float own_area, bool aliv
 // Those after the best kWindow, where they are looked at: adds to the `kept` of scratch.kept and
 // returns how many they are then. Pieces of one candidate a thread; within them one warp after the
 // other resolves its own, then all later ones test theirs against what it kept.
-__device__ inline int suppress_more(int candidates, int kept,
-                                                       const DecodeOptions& options,
-                                                       const DecodeScratch& scratch) {
+__device__ inline int suppress_more(int candidates, int kept, const DecodeOptions& options,
+                                    const DecodeScratch& scratch) {
   __shared__ Round rounds[2];  // in turns: one is read while the other is written
   const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarpSize;
   const float threshold = options.nms_threshold;
@@ -106,7 +105,8 @@ __device__ inline void decode(const DetectorOutput& output, const DecodeOptions&
   if (total.candidates <= kFew) return;  // settled
   const int candidates = total.candidates < kWindow ? total.candidates : kWindow;
   if (thread < kWarpSize) {
-    const int count = read_off<kWindowWords>(scratch.overlaps, candidates, options.max_detections, places);
+    const int count =
+        read_off<kWindowWords>(scratch.overlaps, candidates, options.max_detections, places);
     if (thread == 0) kept_at_first = count;
   }
   __syncthreads();
