@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto
 
@@ -142,6 +142,7 @@ def test_integer_kernels_compute_what_was_simulated(case, name: str, profile: st
     seed=st.integers(0, 2**16),
     share=st.floats(0.1, 0.9),
 )
+@example(name="chained", profile="onnxruntime", seed=9, share=0.5)
 def test_any_layers_in_float_simulated_and_written(
     case, name: str, profile: str, seed: int, share: float
 ) -> None:
@@ -156,7 +157,10 @@ def test_any_layers_in_float_simulated_and_written(
     if kept and on:
         everything = found.simulator.run(found.feed, found.scales)
         assert found.difference(everything, simulated) > 0
-    limit = max(0.03 * noise, 1e-10)
+    # A value on the border between two levels may fall either way, with another order of sums: one
+    # such value is 5 % of the noise of so small a model (the example above). A pair that is missing
+    # or has another scale is all of it.
+    limit = max(0.1 * noise, 1e-10)
     assert found.difference(simulated, found.written(plan)) < limit
     assert found.difference(simulated, found.deployed(plan)) < max(0.5 * noise, 1e-9)
     own = Simulator(found.path, plan, threads=1).run(found.feed, found.scales)
