@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from edgert.quant.statistics.stats import TensorStats
 from edgert.quant.thresholds.solve import candidates, solve
 from edgert.quant.thresholds.weights import quantize_weight
 
@@ -47,7 +48,7 @@ def activations(kind, rng, size=200_000):
 def histogram(values):
     values = values.astype(np.float32)
     bins = (values.view(np.uint32) & 0x7FFFFFFF) >> 16
-    return SimpleNamespace(
+    return TensorStats(
         counts=np.bincount(bins, minlength=32768).astype(np.uint64),
         minimum=float(values.min()),
         maximum=float(values.max()),

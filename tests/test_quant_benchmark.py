@@ -231,3 +231,12 @@ def test_the_table_says_which_differences_are_real() -> None:
     header, _, short = summary(found, pooled).splitlines()
     assert "AP points lost of 46.0" in header
     assert "**2.0** [0.3, 3.1]" in short
+
+
+def test_the_solving_benchmark_agrees_with_its_own_formulas() -> None:
+    """It checks that both sides find the same thresholds, and stops where they do not."""
+    import bench_quant_solve
+
+    tensors = dict(list(bench_quant_solve.network().items())[:4])
+    rows = bench_quant_solve.comparisons(tensors, 0.01)
+    assert all(row.ratio > 0 for row in rows)
