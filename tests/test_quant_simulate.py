@@ -50,10 +50,11 @@ class Case:
         self.simulator = Simulator(self.path, self.plan, threads=1)
         self.reference = OnnxRuntimeGraph(self.path, threads=1).run({"images": self.feed})
 
-    def written(self, plan: Plan) -> list[np.ndarray]:
+    def written(self, plan: Plan, feed: np.ndarray | None = None) -> list[np.ndarray]:
         path = self.folder / "int8.onnx"
         write(self.path, self.scales, plan, path)
-        return OnnxRuntimeGraph(path, optimize="none", threads=1).run({"images": self.feed})
+        images = self.feed if feed is None else feed
+        return OnnxRuntimeGraph(path, optimize="none", threads=1).run({"images": images})
 
     def deployed(self, plan: Plan) -> list[np.ndarray]:
         """By ONNX Runtime as anybody would open the file, with all its optimisations."""
@@ -157,11 +158,16 @@ def test_any_layers_in_float_simulated_and_written(
     if kept and on:
         everything = found.simulator.run(found.feed, found.scales)
         assert found.difference(everything, simulated) > 0
-    # A value on the border between two levels may fall either way, with another order of sums: one
-    # such value is 5 % of the noise of so small a model (the example above). A pair that is missing
-    # or has another scale is all of it.
-    limit = max(0.1 * noise, 1e-10)
-    assert found.difference(simulated, found.written(plan)) < limit
+    limit = max(0.03 * noise, 1e-10)
+    gap = found.difference(simulated, found.written(plan))
+    if gap >= limit:
+        # A value on the border between two levels may fall either way, with another order of sums:
+        # one such value is 5 % of the noise of so small a model (the example above). On another
+        # image it lies elsewhere; a pair that is missing or has another scale shows on every one.
+        other = quant_models.image(3)
+        again = found.simulator.run(other, found.scales, on)
+        gap = found.difference(again, found.written(plan, other))
+    assert gap < limit
     assert found.difference(simulated, found.deployed(plan)) < max(0.5 * noise, 1e-9)
     own = Simulator(found.path, plan, threads=1).run(found.feed, found.scales)
     assert found.difference(simulated, own) < 1e-12, "the plan's layers are the default"
