@@ -35,14 +35,38 @@ EDGERT_HD float area(Box box) {
   return (box.x2 - box.x1) * (box.y2 - box.y1);
 }
 
+struct Overlap {
+  float intersection, total;
+};
+
+EDGERT_HD Overlap overlap(Box a, float area_a, Box b, float area_b) {
+  const float x1 = larger(a.x1, b.x1), y1 = larger(a.y1, b.y1);
+  const float x2 = smaller(a.x2, b.x2), y2 = smaller(a.y2, b.y2);
+  const float intersection = larger(x2 - x1, 0.0f) * larger(y2 - y1, 0.0f);
+  return {intersection, area_a + area_b - intersection};
+}
+
 // Intersection over union; 0 where the union is empty.
 EDGERT_HD float iou(Box a, float area_a, Box b, float area_b) {
-  const float x1 = a.x1 > b.x1 ? a.x1 : b.x1, y1 = a.y1 > b.y1 ? a.y1 : b.y1;
-  const float x2 = a.x2 < b.x2 ? a.x2 : b.x2, y2 = a.y2 < b.y2 ? a.y2 : b.y2;
-  const float width = x2 - x1 > 0.0f ? x2 - x1 : 0.0f, height = y2 - y1 > 0.0f ? y2 - y1 : 0.0f;
-  const float intersection = width * height;
-  const float total = area_a + area_b - intersection;
-  return total > 0.0f ? intersection / total : 0.0f;
+  const Overlap found = overlap(a, area_a, b, area_b);
+  return found.total > 0.0f ? found.intersection / found.total : 0.0f;
 }
+
+// Whether intersection / total, rounded, is over a threshold, without a division for all that are
+// not within a few roundings of it: products of either side of it are rounded by less than that.
+struct IouTest {
+  float threshold, below, above;
+
+  EDGERT_HD explicit IouTest(float over)
+      : threshold(over), below(over * (1 - 0x1p-21f)), above(over * (1 + 0x1p-21f)) {}
+
+  EDGERT_HD bool clearly_over(Overlap o) const {
+    return o.total > 0.0f && o.intersection > above * o.total;
+  }
+  EDGERT_HD bool clearly_not(Overlap o) const { return o.intersection <= below * o.total; }
+  EDGERT_HD bool divided(Overlap o) const {
+    return o.total > 0.0f && o.intersection / o.total > threshold;
+  }
+};
 
 }  // namespace edgert

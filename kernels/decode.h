@@ -23,19 +23,38 @@ struct Selection {
 
 // How far select_* is; all zeros between frames.
 struct Progress {
-  Selection found;
-  int blocks_done;
+  unsigned long long done;  // blocks, and what they found: see Tally
+  int candidates;           // places given away
 };
 
-// But for `progress`, which is zeros before the first frame, what is read was written in the same
-// frame.
+// What blocks have found and how many they are, in one number: who adds his own last has the whole.
+struct Tally {
+  static constexpr int kBits = 24;
+  static constexpr unsigned long long kMask = (1ULL << kBits) - 1;
+
+  EDGERT_HD static unsigned long long of_block(int candidates, int dropped) {
+    return 1ULL << 2 * kBits | static_cast<unsigned long long>(dropped) << kBits |
+           static_cast<unsigned long long>(candidates);
+  }
+  EDGERT_HD static int blocks(unsigned long long tally) {
+    return static_cast<int>(tally >> 2 * kBits);
+  }
+  EDGERT_HD static Selection found(unsigned long long tally) {
+    return {static_cast<int>(tally & kMask), static_cast<int>(tally >> kBits & kMask)};
+  }
+};
+
+// But for `progress` and `overlaps_done`, which are zeros before the first frame, what is read was
+// written in the same frame.
 struct DecodeScratch {
   Progress* progress;
+  int* overlaps_done;        // how far suppress_* is; 0 between frames
   Selection* total;          // of the frame
   unsigned long long* keys;  // of the candidates; as many as anchors, rounded up to a power of two
   DetectedBox* boxes;        // per anchor; of candidates only
+  DetectedBox* arrived;      // the first kFew of them, as their keys
   DetectedBox* window;       // the best kWindow candidates, in order
-  unsigned* overlaps;        // kWindowWords each: which of the later ones it suppresses
+  unsigned* overlaps;        // kWindowWords rows: which better ones of a word each overlaps
   DetectedBox* kept;         // the result, best first
 };
 

@@ -1,8 +1,6 @@
 // Every kernel, as one piece: what compile.py gives to the compiler.
 #include "cosine.cu"
 #include "joints.cu"
-#include "order.cu"
-#include "overlap.cu"
 #include "select.cu"
 #include "suppress.cu"
 #include "warp.cu"

@@ -29,6 +29,13 @@ struct FrameView {
   EDGERT_HD bool color() const {
     return format == PixelFormat::kBgr8 || format == PixelFormat::kRgb8;
   }
+  // Packed, in rows that begin and end where words of 4 bytes do.
+  EDGERT_HD bool in_words() const {
+    const auto ends = reinterpret_cast<unsigned long long>(data) |
+                      static_cast<unsigned long long>(row_stride_bytes) |
+                      static_cast<unsigned long long>(3 * width);
+    return packed_pixels() && ends % 4 == 0;
+  }
   EDGERT_HD bool packed_pixels() const {
     return color() && pixel_stride_bytes == 3 && channel_stride_bytes == 1;
   }

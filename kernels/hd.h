@@ -18,6 +18,24 @@ EDGERT_HD int clamp(int value, int low, int high) {
   return value < low ? low : (value > high ? high : value);
 }
 
+// Of two numbers, neither of them NaN. A GPU has an instruction for each; which of -0 and +0 is
+// larger is theirs to say.
+EDGERT_HD float larger(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return fmaxf(a, b);
+#else
+  return a > b ? a : b;
+#endif
+}
+
+EDGERT_HD float smaller(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return fminf(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
+
 // floor() without <cmath>; for |value| < 2^31.
 EDGERT_HD int floor_to_int(float value) {
   const int truncated = static_cast<int>(value);

@@ -3,26 +3,30 @@
 
 namespace edgert {
 
-// letterbox_*, crops_*: blocks of at most kWarpThreads threads of any shape; each stores kPixels
-// pixels of a row, a block's width apart. kWarpBlocks of them share a multiprocessor.
-constexpr int kPixels = 4;
-constexpr int kWarpThreads = 160;
-constexpr int kWarpBlocks = 4;
+constexpr int kWarpSize = 32;
+
+// letterbox_*, crops_*: blocks of kWarpRows warps, each for a row; a thread stores kPixels pixels
+// of it, a warp's width apart: 288, 192 and nearly 640 are whole numbers of kWarpPixels.
+// kWarpBlocks of them share a multiprocessor.
+constexpr int kPixels = 3;
+constexpr int kWarpPixels = kPixels * kWarpSize;
+constexpr int kWarpRows = 4;
+constexpr int kWarpThreads = kWarpRows * kWarpSize;
+constexpr int kWarpBlocks = 8;
 
 // select_*: blocks of (kSelectAnchors, kSelectSlices), the classes of an anchor dealt out over y.
 constexpr int kSelectAnchors = 32;
 constexpr int kSelectSlices = 8;
 constexpr int kSelectThreads = kSelectAnchors * kSelectSlices;
 
-// order_candidates: one block. overlap_candidates: blocks of kOverlapThreads rows; x over the words
-// of the best kWindow candidates. suppress_*: one block.
-constexpr int kWarpSize = 32;
-constexpr int kSortThreads = 1024;
+// suppress_*: blocks of kSuppressThreads, x over the words of the best kWindow candidates, y over
+// pieces of kOverlapRows of them.
+constexpr int kSortThreads = kSelectThreads;
 constexpr int kWindow = 1024;
 constexpr int kFew = 256;  // candidates that the last block of select_* settles itself
 constexpr int kWindowWords = kWindow / kWarpSize;
-constexpr int kOverlapThreads = 256;
-constexpr int kSuppressThreads = 256;
+constexpr int kSuppressThreads = kWindow;
+constexpr int kOverlapRows = kSuppressThreads / 4;
 
 // joints_*: one block a heatmap.
 constexpr int kJointThreads = 256;

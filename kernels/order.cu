@@ -1,5 +1,7 @@
 // Many candidates in their order: one block of kSortThreads sorts their keys, and brings the boxes
 // of the best kWindow together. They come in any order; none of it shows in what is written.
+#pragma once
+
 #include "decode.h"
 #include "sort.cu"
 
@@ -13,7 +15,7 @@ __device__ inline int rounded_up(int count) {
 
 // All candidates' keys in order, in `shared` or, where they are more, where they are.
 __device__ inline const Key* in_order(Key* keys, int candidates, Key* shared) {
-  const int thread = static_cast<int>(threadIdx.x);
+  const int thread = sort_thread();
   const int padded = rounded_up(candidates);
   Key* const target = padded <= kSharedKeys ? shared : keys;
 #pragma unroll 1
@@ -29,21 +31,16 @@ __device__ inline const Key* in_order(Key* keys, int candidates, Key* shared) {
   return target;
 }
 
-}  // namespace edgert
-
-extern "C" __global__ void __launch_bounds__(edgert::kSortThreads, 1)
-    order_candidates(edgert::DecodeScratch scratch) {
-  using namespace edgert;
-  __shared__ Key shared[kSharedKeys];
-  const int candidates = scratch.total->candidates;
-  if (candidates <= kFew) return;  // settled
+__device__ inline void order(const DecodeScratch& scratch, int candidates, Key* shared) {
   const Key* keys = in_order(scratch.keys, candidates, shared);
-  const int thread = static_cast<int>(threadIdx.x);
-  if (thread < kWindow && thread < candidates)
-    scratch.window[thread] = scratch.boxes[candidate_anchor(keys[thread])];
-  // What comes after the window is looked at where that is not enough.
-  if (keys == shared) {
+  const int thread = sort_thread();
 #pragma unroll 1
-    for (int i = kWindow + thread; i < candidates; i += kSortThreads) scratch.keys[i] = keys[i];
-  }
+  for (int i = thread; i < kWindow && i < candidates; i += kSortThreads)
+    scratch.window[i] = scratch.boxes[candidate_anchor(keys[i])];
+  // What comes after the window is looked at where that is not enough.
+  if (keys != shared) return;
+#pragma unroll 1
+  for (int i = kWindow + thread; i < candidates; i += kSortThreads) scratch.keys[i] = keys[i];
 }
+
+}  // namespace edgert

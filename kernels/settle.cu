@@ -1,102 +1,100 @@
 // A few candidates -> detections, by one block: placed by counting those that come before each,
 // then dropped where they overlap a better one of their class.
+#pragma once
+
 #include "decode.h"
-#include "half.h"
+#include "deliver.cu"
 #include "lanes.h"
-#include "read_off.cu"
+#include "verdicts.cu"
 
 namespace edgert {
 
 constexpr int kFewWords = kFew / kWarpSize;
+constexpr int kSelectWarps = kSelectThreads / kWarpSize;
+static_assert(kFew <= kSelectThreads, "a thread for each");
 
-// Whether all other blocks are done, so that this one sees all that they wrote. For every thread.
-__device__ inline bool last_block(const DecodeScratch& scratch) {
-  __shared__ bool last;
-  const bool first_thread = threadIdx.x == 0 && threadIdx.y == 0;
-  __threadfence();
-  __syncthreads();
-  if (first_thread)
-    last = atomicAdd(&scratch.progress->blocks_done, 1) == static_cast<int>(gridDim.x) - 1;
-  __syncthreads();
-  if (!last) return false;
-  __threadfence();
-  return true;
-}
+// The block's memory for it.
+struct SettleSpace {
+  unsigned long long keys[kFew];
+  DetectedBox boxes[kFew];
+  float areas[kFew];
+  unsigned overlaps[kFew][kFewWords + 1];  // one more: threads read rows side by side
+  int places[kFew];
+};
 
 template <typename T>
 __device__ inline void settle(const DetectorOutput& output, const DecodeOptions& options,
-                              const DecodeScratch& scratch, DetectedBoxes* result) {
-  __shared__ unsigned long long keys[kFew];
-  __shared__ DetectedBox boxes[kFew];
-  __shared__ float areas[kFew];
-  __shared__ unsigned overlaps[kFew][kFewWords];
-  __shared__ int places[kFew];
-  __shared__ int kept_in_all;
+                              const DecodeScratch& scratch, const Selection& total,
+                              SettleSpace& space, DetectedBoxes* result) {
+  auto& [keys, boxes, areas, overlaps, places] = space;
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
-  const auto* progress = static_cast<const volatile Progress*>(scratch.progress);
-  const Selection total{progress->found.candidates, progress->found.dropped};
-  __syncthreads();
-  if (thread == 0) {
-    *scratch.progress = {};  // for the next frame
-    *scratch.total = total;
-  }
+  const int lane = thread % kWarpSize, warp = thread / kWarpSize;
   const int candidates = total.candidates;
-  if (candidates > kFew) return;
-
-  // A block has a thread for each.
-  if (thread < candidates) keys[thread] = scratch.keys[thread];
+  const bool there = thread < candidates;
+  unsigned long long own_key = 0;
+  DetectedBox own_box;
+  if (there) {
+    own_key = keys[thread] = scratch.keys[thread];
+    own_box = scratch.arrived[thread];
+  }
   __syncthreads();
-  if (thread < candidates) {
-    const unsigned long long own = keys[thread];
-    const DetectedBox box = scratch.boxes[candidate_anchor(own)];
+  if (there) {
     int before = 0;
 #pragma unroll 8
-    for (int i = 0; i < candidates; ++i) before += keys[i] < own ? 1 : 0;
-    boxes[before] = box;
-    areas[before] = area(box.box);
+    for (int i = 0; i < candidates; ++i) before += keys[i] < own_key ? 1 : 0;
+    boxes[before] = own_box;
+    areas[before] = area(own_box.box);
   }
   __syncthreads();
-  const int words = (candidates + kWarpSize - 1) / kWarpSize;
-#pragma unroll 1
-  for (int task = thread; task < candidates * words; task += kSelectThreads) {
-    const int row = task % candidates, word = task / candidates, first = word * kWarpSize;
-    const int end = candidates < first + kWarpSize ? candidates : first + kWarpSize;
-    const DetectedBox own = boxes[row];
-    const float own_area = areas[row];
-    unsigned bits = 0;
-    for (int i = row + 1 > first ? row + 1 : first; i < end; ++i) {
-      if (boxes[i].class_id == own.class_id &&
-          iou(own.box, own_area, boxes[i].box, areas[i]) > options.nms_threshold)
-        bits |= 1u << (i - first);
-    }
-    overlaps[row][word] = bits;
-  }
-  __syncthreads();
-  if (thread < kWarpSize) {
-    const int count =
-        read_off<kFewWords>(&overlaps[0][0], candidates, options.max_detections, places);
-    if (thread == 0) kept_in_all = count;
-  }
-  __syncthreads();
-  const int kept = kept_in_all;
 
-  // To the host, in order: it lies behind a bus that likes whole lines.
-  auto* const out = reinterpret_cast<DetectedBox*>(result + 1);
-  constexpr int kWords = sizeof(DetectedBox) / sizeof(Words);
+  // A warp looks at 32 better ones of a few candidates at a time.
+  const IouTest test(options.nms_threshold);
+  constexpr int kRows = 8;
 #pragma unroll 1
-  for (int i = thread; i < kept * kWords; i += kSelectThreads) {
-    reinterpret_cast<Words*>(out)[i] =
-        reinterpret_cast<const Words*>(boxes + places[i / kWords])[i % kWords];
-  }
-  auto* const joints = reinterpret_cast<float*>(out + options.max_detections);
-  const int per_box = 3 * output.joints;
+  for (int word = 0; word * kWarpSize < candidates; ++word) {
+    const int better = word * kWarpSize + lane;
+    DetectedBox by{};
+    if (better < candidates) by = boxes[better];
+    const float by_area = area(by.box);
+    const auto overlap_of = [&space, &by, by_area, better](int row) {
+      const DetectedBox& box = space.boxes[row];
+      const bool worse = better < row && box.class_id == by.class_id;
+      const Overlap found = overlap(box.box, space.areas[row], by.box, by_area);
+      return worse ? found : Overlap{0.0f, 1.0f};
+    };
 #pragma unroll 1
-  for (int i = thread; i < kept * per_box; i += kSelectThreads) {
-    const long long row = 4 + output.classes + i % per_box;
-    const int anchor = boxes[places[i / per_box]].anchor;
-    joints[i] = widened(static_cast<const T*>(output.data)[row * output.anchors + anchor]);
+    for (int first = word * kWarpSize + warp; first < candidates; first += kRows * kSelectWarps) {
+      bool unclear = false;
+#pragma unroll
+      for (int r = 0; r < kRows; ++r) {
+        const int row = first + r * kSelectWarps;
+        const Overlap found = overlap_of(row < candidates ? row : candidates - 1);
+        const bool over = test.clearly_over(found);
+        unclear |= !over && !test.clearly_not(found);
+        const unsigned bits = __ballot_sync(0xffffffffu, over);
+        if (lane == 0 && row < candidates) overlaps[row][word] = bits;
+      }
+      if (!__any_sync(0xffffffffu, unclear)) continue;
+      const int end = clamp(first + kRows * kSelectWarps, 0, candidates);
+#pragma unroll 1
+      for (int row = first; row < end; row += kSelectWarps) {
+        const unsigned bits = __ballot_sync(0xffffffffu, test.divided(overlap_of(row)));
+        if (lane == 0) overlaps[row][word] = bits;
+      }
+    }
   }
-  if (thread == 0) *result = {kept, total.dropped, {0, 0}};
+  __syncthreads();
+  unsigned earlier[kFewWords];
+#pragma unroll
+  for (int w = 0; w < kFewWords; ++w) {
+    // Of a later word nobody has looked.
+    earlier[w] = there && w <= warp ? overlaps[thread][w] : 0;
+  }
+  const unsigned* verdict = verdicts(earlier, there);
+  const int kept = list_kept<kFewWords>(verdict, options.max_detections, places);
+  const auto at = [&space](int i) { return &space.boxes[space.places[i]]; };
+  deliver_boxes(result, 0, kept, at);
+  deliver_joints<T>(output, options, result, kept, total.dropped, at);
 }
 
 }  // namespace edgert

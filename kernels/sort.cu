@@ -1,18 +1,24 @@
 // Sorting keys ascending within one block, any number of them: a bitonic network, in shared memory
 // where they fit.
+#pragma once
+
 #include "launch.h"
 
 namespace edgert {
 
 using Key = unsigned long long;
 
-constexpr int kSharedKeys = 4096;
+constexpr int kSharedKeys = 2048;
 constexpr Key kLastKey = ~0ull;
+
+__device__ inline int sort_thread() {
+  return static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
+}
 
 // Compares keys[i] and keys[i + distance]; `first` is the place of keys[0] in the whole.
 __device__ inline void sort_step(Key* keys, int count, int first, int run, int distance) {
 #pragma unroll 1
-  for (int p = static_cast<int>(threadIdx.x); p < count / 2; p += kSortThreads) {
+  for (int p = sort_thread(); p < count / 2; p += kSortThreads) {
     const int i = 2 * p - (p & (distance - 1));
     const Key a = keys[i], b = keys[i + distance];
     const bool ascending = ((first + i) & run) == 0;
@@ -49,14 +55,12 @@ __device__ inline void by_pieces(Key* keys, int count, Key* shared, Work work) {
 #pragma unroll 1
   for (int first = 0; first < count; first += kSharedKeys) {
 #pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < kSharedKeys; i += kSortThreads)
-      shared[i] = keys[first + i];
+    for (int i = sort_thread(); i < kSharedKeys; i += kSortThreads) shared[i] = keys[first + i];
     __syncthreads();
     work(first);
     __syncthreads();
 #pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < kSharedKeys; i += kSortThreads)
-      keys[first + i] = shared[i];
+    for (int i = sort_thread(); i < kSharedKeys; i += kSortThreads) keys[first + i] = shared[i];
     __syncthreads();
   }
 }

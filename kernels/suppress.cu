@@ -1,144 +1,98 @@
-// Candidates -> detections: those dropped that overlap a better one of their class. One block; the
-// best kWindow candidates are read off the bits that overlap_* has set, in order, by one warp.
+// Many candidates -> detections. Grid: x over words of 32 of the best kWindow candidates, y over
+// the candidates after them; each thread looks at a quarter of a word. The block that ends last
+// comes to the verdicts. Where they were few it is done: nobody does anything.
 #include "decode.h"
-#include "half.h"
-#include "lanes.h"
-#include "read_off.cu"
+#include "deliver.cu"
+#include "last_block.cu"
+#include "later.cu"
+#include "verdicts.cu"
 
 namespace edgert {
 
-// What one warp's candidates suppress in those after them.
-struct Round {
-  Box box[kWarpSize];
-  float area[kWarpSize];
-  int class_id[kWarpSize];
-  int count;
-  int kept;  // of all rounds
-};
+constexpr int kQuarter = kWarpSize / 4;
 
-__device__ inline bool suppresses(Box by, float by_area, int by_class, Box box, float box_area,
-                                  int class_id, float threshold) {
-  return class_id == by_class && iou(by, by_area, box, box_area) > threshold;
-}
-
-// The candidates of one warp, in order: who is kept, and which of those after it go. `kept` is
-// the number of those before.
-__device__ inline void resolve(const DetectedBox& own, float own_area, bool alive, int kept,
-                               const DecodeOptions& options, DetectedBox* output, Round& round) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
-  int count = 0;
-  unsigned pending = __ballot_sync(0xffffffffu, alive);
-  while (pending != 0 && kept + count < options.max_detections) {
-    const int leader = __ffs(static_cast<int>(pending)) - 1;
-    const Box by{from_lane(own.box.x1, leader), from_lane(own.box.y1, leader),
-                 from_lane(own.box.x2, leader), from_lane(own.box.y2, leader)};
-    const float by_area = from_lane(own_area, leader);
-    const int by_class = from_lane(own.class_id, leader);
-    if (lane == leader) {
-      output[kept + count] = own;
-      round.box[count] = by;
-      round.area[count] = by_area;
-      round.class_id[count] = by_class;
-      alive = false;
-    } else if (alive && suppresses(by, by_area, by_class, own.box, own_area, own.class_id,
-                                   options.nms_threshold)) {
-      alive = false;
-    }
-    ++count;
-    pending = __ballot_sync(0xffffffffu, alive);
+// Which of the 32 candidates from `first` on each of kOverlapRows others overlaps, if it is worse.
+__device__ inline void find_overlaps(const DecodeOptions& options, const DecodeScratch& scratch,
+                                     int candidates) {
+  __shared__ DetectedBox better[kWarpSize];
+  __shared__ float areas[kWarpSize];
+  __shared__ unsigned char quarters[kOverlapRows][4];
+  const int thread = static_cast<int>(threadIdx.x);
+  const int word = static_cast<int>(blockIdx.x), first = word * kWarpSize;
+  const int rows = static_cast<int>(blockIdx.y) * kOverlapRows;
+  if (first >= candidates || rows >= candidates || rows + kOverlapRows <= first) return;
+  const int many = candidates - first < kWarpSize ? candidates - first : kWarpSize;
+  if (thread < many) {
+    better[thread] = scratch.window[first + thread];
+    areas[thread] = area(better[thread].box);
   }
-  if (lane == 0) round.count = count, round.kept = kept + count;
-}
-
-// Those after the best kWindow, where they are looked at: adds to the `kept` of scratch.kept and
-// returns how many they are then. Pieces of one candidate a thread; within them one warp after the
-// other resolves its own, then all later ones test theirs against what it kept.
-__device__ inline int suppress_more(int candidates, int kept, const DecodeOptions& options,
-                                    const DecodeScratch& scratch) {
-  __shared__ Round rounds[2];  // in turns: one is read while the other is written
-  const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarpSize;
-  const float threshold = options.nms_threshold;
-  int turn = 0;
-#pragma unroll 1
-  for (int first = kWindow; first < candidates && kept < options.max_detections;
-       first += kSuppressThreads) {
-    DetectedBox own{};
-    bool alive = first + thread < candidates;
-    if (alive) own = scratch.boxes[candidate_anchor(scratch.keys[first + thread])];
-    const float own_area = area(own.box);
-#pragma unroll 1
-    for (int k = 0; k < kept; ++k) {  // of the pieces before
-      const DetectedBox& by = scratch.kept[k];
-      if (alive && suppresses(by.box, area(by.box), by.class_id, own.box, own_area, own.class_id,
-                              threshold)) {
-        alive = false;
-      }
-    }
-    const int remaining = candidates - first;
-    const int warps =
-        (remaining < kSuppressThreads ? remaining + kWarpSize - 1 : kSuppressThreads) / kWarpSize;
-    for (int w = 0; w < warps && kept < options.max_detections; ++w, ++turn) {
-      Round& round = rounds[turn % 2];
-      if (warp == w) resolve(own, own_area, alive, kept, options, scratch.kept, round);
-      __syncthreads();
-      kept = round.kept;
-#pragma unroll 1
-      for (int k = 0; warp > w && k < round.count; ++k) {
-        if (alive && suppresses(round.box[k], round.area[k], round.class_id[k], own.box, own_area,
-                                own.class_id, threshold)) {
-          alive = false;
-        }
-      }
-    }
-  }
+  const int row = thread % kOverlapRows, quarter = thread / kOverlapRows;
+  const int index = rows + row;
+  DetectedBox own{};
+  if (index < candidates) own = scratch.window[index];
+  const float own_area = area(own.box);
+  const IouTest test(options.nms_threshold);
   __syncthreads();
-  return kept;
+  unsigned bits = 0, unclear = 0;
+#pragma unroll
+  for (int k = 0; k < kQuarter; ++k) {
+    const int i = quarter * kQuarter + k;
+    const bool worse = i < many && first + i < index && better[i].class_id == own.class_id;
+    const Overlap found = overlap(own.box, own_area, better[i].box, areas[i]);
+    const bool over = worse && test.clearly_over(found);
+    bits |= over ? 1u << k : 0;
+    unclear |= worse && !over && !test.clearly_not(found) ? 1u << k : 0;
+  }
+#pragma unroll 1
+  for (int k = 0; unclear != 0; ++k, unclear >>= 1) {
+    const int i = quarter * kQuarter + k;
+    if ((unclear & 1) != 0 && test.divided(overlap(own.box, own_area, better[i].box, areas[i])))
+      bits |= 1u << k;
+  }
+  quarters[row][quarter] = static_cast<unsigned char>(bits);
+  __syncthreads();
+  if (quarter == 0 && index < candidates) {
+    const auto* const four = quarters[row];
+    scratch.overlaps[word * kWindow + index] = four[0] | static_cast<unsigned>(four[1]) << 8 |
+                                               static_cast<unsigned>(four[2]) << 16 |
+                                               static_cast<unsigned>(four[3]) << 24;
+  }
 }
 
 template <typename T>
-__device__ inline void decode(const DetectorOutput& output, const DecodeOptions& options,
-                              const DecodeScratch& scratch, DetectedBoxes* result) {
+__device__ inline void suppress(const DetectorOutput& output, const DecodeOptions& options,
+                                const DecodeScratch& scratch, DetectedBoxes* result) {
   __shared__ int places[kWindow];
-  __shared__ int kept_at_first;
   const int thread = static_cast<int>(threadIdx.x);
   const Selection total = *scratch.total;
   if (total.candidates <= kFew) return;  // settled
   const int candidates = total.candidates < kWindow ? total.candidates : kWindow;
-  if (thread < kWarpSize) {
-    const int count =
-        read_off<kWindowWords>(scratch.overlaps, candidates, options.max_detections, places);
-    if (thread == 0) kept_at_first = count;
-  }
-  __syncthreads();
-  int kept = kept_at_first;
-  // To the host, in order: it lies behind a bus that likes whole lines.
-  auto* const boxes = reinterpret_cast<DetectedBox*>(result + 1);
-  constexpr int kWords = sizeof(DetectedBox) / sizeof(Words);
-  const bool more = total.candidates > kWindow && kept < options.max_detections;
-#pragma unroll 1
-  for (int i = thread; i < kept * kWords; i += kSuppressThreads) {
-    const auto* from = reinterpret_cast<const Words*>(scratch.window + places[i / kWords]);
-    const Words words = from[i % kWords];
-    reinterpret_cast<Words*>(boxes)[i] = words;
-    if (more || output.joints > 0) reinterpret_cast<Words*>(scratch.kept)[i] = words;
-  }
-  __syncthreads();
-  if (more) {
+  find_overlaps(options, scratch, candidates);
+  const int blocks = static_cast<int>(gridDim.x * gridDim.y);
+  if (after_block(scratch.overlaps_done, 1) != blocks) return;
+  if (thread == 0) *scratch.overlaps_done = 0;  // for the next frame
+
+  const bool there = thread < candidates;
+  unsigned earlier[kWindowWords];
+#pragma unroll
+  for (int w = 0; w < kWindowWords; ++w)
+    earlier[w] = there && w * kWarpSize <= thread ? scratch.overlaps[w * kWindow + thread] : 0;
+  const unsigned* verdict = verdicts(earlier, there);
+  int kept = list_kept<kWindowWords>(verdict, options.max_detections, places);
+  const auto in_window = [&](int i) { return &scratch.window[places[i]]; };
+  deliver_boxes(result, 0, kept, in_window);
+  if (total.candidates > kWindow && kept < options.max_detections) {
     const int before = kept;
-    kept = suppress_more(total.candidates, kept, options, scratch);
 #pragma unroll 1
-    for (int i = before * kWords + thread; i < kept * kWords; i += kSuppressThreads)
-      reinterpret_cast<Words*>(boxes)[i] = reinterpret_cast<const Words*>(scratch.kept)[i];
+    for (int i = thread; i < kept; i += kSuppressThreads) scratch.kept[i] = *in_window(i);
+    __syncthreads();
+    kept = suppress_later(total.candidates, kept, options, scratch);
+    const auto in_kept = [&](int i) { return &scratch.kept[i]; };
+    deliver_boxes(result, before, kept, in_kept);
+    deliver_joints<T>(output, options, result, kept, total.dropped, in_kept);
+  } else {
+    deliver_joints<T>(output, options, result, kept, total.dropped, in_window);
   }
-  auto* const joints = reinterpret_cast<float*>(boxes + options.max_detections);
-  const int per_box = 3 * output.joints;
-#pragma unroll 1
-  for (int i = thread; i < kept * per_box; i += kSuppressThreads) {
-    const long long row = 4 + output.classes + i % per_box;
-    const int anchor = scratch.kept[i / per_box].anchor;
-    joints[i] = widened(static_cast<const T*>(output.data)[row * output.anchors + anchor]);
-  }
-  if (thread == 0) *result = {kept, total.dropped, {0, 0}};
 }
 
 }  // namespace edgert
@@ -147,7 +101,7 @@ __device__ inline void decode(const DetectorOutput& output, const DecodeOptions&
   extern "C" __global__ void __launch_bounds__(edgert::kSuppressThreads, 1)         \
       suppress_##in(edgert::DetectorOutput output, edgert::DecodeOptions options,   \
                     edgert::DecodeScratch scratch, edgert::DetectedBoxes* result) { \
-    edgert::decode<type>(output, options, scratch, result);                         \
+    edgert::suppress<type>(output, options, scratch, result);                       \
   }
 
 EDGERT_SUPPRESS(float, f32)

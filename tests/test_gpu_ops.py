@@ -29,6 +29,23 @@ def poisoned(shape, dtype):
     return to_gpu(np.full(shape, np.nan, dtype))
 
 
+class ArrayAt:
+    """An array of uint8 somewhere in the memory of another."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, memory, offset, shape):
+        self._memory, self.shape = memory, shape
+        base = memory.__cuda_array_interface__
+        self.__cuda_array_interface__ = {
+            **base,
+            "shape": shape,
+            "typestr": "|u1",
+            "strides": None,
+            "data": (base["data"][0] + offset, False),
+        }
+
+
 def picture(size, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
 
@@ -102,6 +119,70 @@ def test_any_number_of_candidates(count):
         assert len(expected[0]) > 100
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def boxes_head(boxes, scores):
+    """A detector's output, of one class, with these boxes (x1, y1, x2, y2)."""
+    output = np.zeros((1, 5, len(boxes)), np.float32)
+    output[0, :2] = (boxes[:, :2] + boxes[:, 2:]).T / 2
+    output[0, 2:4] = (boxes[:, 2:] - boxes[:, :2]).T
+    output[0, 4] = scores
+    return output
+
+
+def assert_same_boxes(output, **options):
+    matrix = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+    expected = ops.decode_yolo(output, matrix, **options)
+    found = ops.decode_yolo(to_gpu(output), matrix, **options)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    return expected
+
+
+@pytest.mark.parametrize("count", [40, 200, 700])
+def test_an_overlap_of_exactly_the_threshold_suppresses_nothing(count):
+    """Where a product could round to another side than the quotient does."""
+    rng = np.random.default_rng(count)
+    # Pairs side by side, of which the second is a part of the first: 1/3, 1/2, 3/5, 7/10...
+    pairs = count // 2
+    wide, narrow = rng.integers(2, 41, pairs), np.empty(pairs)
+    narrow = np.array([rng.integers(1, w) for w in wide])
+    x, ones = 50.0 * np.arange(pairs), np.ones(pairs)
+    first = np.stack([x, 0 * ones, x + wide, ones], 1)
+    second = np.stack([x, 0 * ones, x + narrow, ones], 1)
+    output = boxes_head(np.vstack([first, second]), rng.uniform(0.3, 1, 2 * pairs))
+    kept = set()
+    for over in np.unique((narrow / wide).astype(np.float32))[:40]:
+        for near in (np.nextafter(over, np.float32(0)), over, np.nextafter(over, np.float32(1))):
+            found = assert_same_boxes(output, nms_threshold=float(near), max_detections=9000)
+            kept.add(len(found[0]))
+    assert len(kept) > 5
+
+
+@pytest.mark.parametrize("count", [60, 256, 1000])
+def test_chains_of_overlaps(count):
+    """Each box overlaps its neighbours alone: who is kept depends on all that score more."""
+    x = 10.0 * np.arange(count)
+    boxes = np.stack([x, 0 * x, x + 25, 0 * x + 10], 1)
+    for scores in (np.linspace(0.9, 0.3, count), np.linspace(0.3, 0.9, count)):
+        found = assert_same_boxes(boxes_head(boxes, scores), nms_threshold=0.3)
+        assert len(found[0]) == min(300, (count + 1) // 2)
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_frames_at_any_address(shift):
+    """Rows that begin and end where words of memory do take another kernel."""
+    for height, width in ((31, 64), (31, 63), (5, 4), (2, 1)):
+        image = picture((height, width), 7)
+        memory = to_gpu(np.concatenate([np.zeros(shift, np.uint8), image.ravel()]))
+        view = ArrayAt(memory, shift, image.shape)
+        wanted, _ = ops.letterbox(image, (64, 64))
+        found, _ = ops.letterbox(view, (64, 64), out=poisoned((1, 3, 64, 64), np.float32))
+        np.testing.assert_array_equal(found.numpy(), wanted)
+        boxes = np.array([[-3, -2, width, height + 4], [1, 1, 3, 4]], np.float32)
+        wanted, _ = ops.crop_people(image, boxes, (48, 36))
+        found, _ = ops.crop_people(view, boxes, (48, 36), out=poisoned((2, 3, 48, 36), np.float32))
+        np.testing.assert_array_equal(found.numpy(), wanted)
 
 
 def test_rows_that_are_not_finite_are_no_boxes():

@@ -66,8 +66,9 @@ std::vector<char> read(const std::filesystem::path& path) {
   return content;
 }
 
-std::size_t format_index(PixelFormat format) {
-  return format == PixelFormat::kNv12 ? 1 : (format == PixelFormat::kYuyv ? 2 : 0);
+std::size_t format_index(const FrameView& frame) {
+  if (frame.color()) return frame.in_words() ? 0 : 1;
+  return frame.format == PixelFormat::kNv12 ? 2 : 3;
 }
 
 std::size_t half_index(DType dtype) {
@@ -99,9 +100,11 @@ DecodeScratch carve(Parts& parts, int anchors, int max_detections) {
   while (power < count) power *= 2;
   DecodeScratch scratch{};
   scratch.progress = parts.take<Progress>(1);
+  scratch.overlaps_done = parts.take<int>(1);
   scratch.total = parts.take<Selection>(1);
   scratch.keys = parts.take<unsigned long long>(power);
   scratch.boxes = parts.take<DetectedBox>(count);
+  scratch.arrived = parts.take<DetectedBox>(kFew);
   scratch.window = parts.take<DetectedBox>(kWindow);
   scratch.overlaps = parts.take<unsigned>(std::size_t{kWindow} * kWindowWords);
   scratch.kept = parts.take<DetectedBox>(std::min(count, static_cast<std::size_t>(max_detections)));
@@ -117,10 +120,12 @@ Kernels::Kernels(std::shared_ptr<Device> device, const std::filesystem::path& fo
   const std::vector<char> content = read(image.path);
   module_ = std::make_unique<Module>(device_, content.data(), image.path.string());
   constexpr const char* kLetterbox[kFormats][kTypes] = {
+      {"letterbox_bgr24_f32", "letterbox_bgr24_f16", "letterbox_bgr24_s8"},
       {"letterbox_bgr8_f32", "letterbox_bgr8_f16", "letterbox_bgr8_s8"},
       {"letterbox_nv12_f32", "letterbox_nv12_f16", "letterbox_nv12_s8"},
       {"letterbox_yuyv_f32", "letterbox_yuyv_f16", "letterbox_yuyv_s8"}};
   constexpr const char* kCrops[kFormats][kTypes] = {
+      {"crops_bgr24_f32", "crops_bgr24_f16", "crops_bgr24_s8"},
       {"crops_bgr8_f32", "crops_bgr8_f16", "crops_bgr8_s8"},
       {"crops_nv12_f32", "crops_nv12_f16", "crops_nv12_s8"},
       {"crops_yuyv_f32", "crops_yuyv_f16", "crops_yuyv_s8"}};
@@ -133,8 +138,6 @@ Kernels::Kernels(std::shared_ptr<Device> device, const std::filesystem::path& fo
   select_ = {module_->function("select_f32"), module_->function("select_f16")};
   suppress_ = {module_->function("suppress_f32"), module_->function("suppress_f16")};
   joints_ = {module_->function("joints_f32"), module_->function("joints_f16")};
-  order_ = module_->function("order_candidates");
-  overlap_ = module_->function("overlap_candidates");
   cosine_ = module_->function("cosine_f32");
 }
 
@@ -142,21 +145,18 @@ Kernels::Kernels(std::shared_ptr<Device> device, const std::filesystem::path& fo
 // and a block about its box, is then found out least often.
 Launch Kernels::warp_shape(int width, int height, int items) const {
   const auto rows = static_cast<unsigned>(height), regions = static_cast<unsigned>(items);
-  const unsigned steps = ceil_div(static_cast<unsigned>(width), kPixels);
-  const unsigned columns = ceil_div(steps, kWarpThreads);
-  const unsigned block_x = ceil_div(steps, columns);
-  const Grid block{block_x, kWarpThreads / block_x};
+  const unsigned columns = ceil_div(static_cast<unsigned>(width), kWarpPixels);
   const unsigned at_once =
-      static_cast<unsigned>(device_->multiprocessors()) * kWarpBlocks * kWarpThreads;
-  const unsigned rows_each = std::clamp(ceil_div(steps * rows * regions, at_once), 1u, kMaxRows);
-  return {{columns, ceil_div(rows, block.y * rows_each), regions}, block};
+      static_cast<unsigned>(device_->multiprocessors()) * kWarpBlocks * kWarpRows;
+  const unsigned rows_each = std::clamp(ceil_div(columns * rows * regions, at_once), 1u, kMaxRows);
+  return {{columns, ceil_div(rows, kWarpRows * rows_each), regions}, {kWarpSize, kWarpRows}};
 }
 
 Kernels::Letterbox Kernels::letterbox(const FrameView& frame, const Warp& warp,
                                       const Normalization& normalization,
                                       const TensorView& input) const {
   const auto height = static_cast<int>(input.shape[2]), width = static_cast<int>(input.shape[3]);
-  const auto& functions = letterbox_[format_index(frame.format)];
+  const auto& functions = letterbox_[format_index(frame)];
   return {functions[static_cast<std::size_t>(input.dtype)],
           warp_shape(width, height, 1),
           frame,
@@ -172,7 +172,7 @@ Kernels::Crops Kernels::crops(const FrameView& frame, const Box* boxes, int coun
                               const TensorView& input) const {
   const CropShape shape{kind, padding, static_cast<int>(input.shape[3]),
                         static_cast<int>(input.shape[2])};
-  const auto& functions = crops_[format_index(frame.format)];
+  const auto& functions = crops_[format_index(frame)];
   return {functions[static_cast<std::size_t>(input.dtype)],
           warp_shape(shape.width, shape.height, count),
           frame,
@@ -207,10 +207,8 @@ void Kernels::decode_boxes(StreamView stream, const TensorView& output, int clas
   const Launch each_anchor{{ceil_div(static_cast<unsigned>(anchors), kSelectAnchors)},
                            {kSelectAnchors, kSelectSlices}};
   select_[type].launch(each_anchor, stream, head, options, memory, result);
-  order_.launch({{}, {kSortThreads}}, stream, memory);
-  overlap_.launch({{kWindowWords, kWindow / kOverlapThreads}, {kOverlapThreads}}, stream, options,
-                  memory);
-  suppress_[type].launch({{}, {kSuppressThreads}}, stream, head, options, memory, result);
+  suppress_[type].launch({{kWindowWords, kWindow / kOverlapRows}, {kSuppressThreads}}, stream, head,
+                         options, memory, result);
 }
 
 void Kernels::decode_heatmaps(StreamView stream, const TensorView& heatmaps,

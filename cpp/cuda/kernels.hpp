@@ -89,7 +89,7 @@ class Kernels {
   const std::string& image() const { return image_; }  // the file that was loaded
 
  private:
-  static constexpr std::size_t kFormats = 3, kTypes = 3;  // bgr8 with rgb8, nv12, yuyv; DType's
+  static constexpr std::size_t kFormats = 4, kTypes = 3;  // bgr24, bgr8, nv12, yuyv; DType's
 
   // The launch of a warp over `items` regions of (3, height, width).
   Launch warp_shape(int width, int height, int items) const;
@@ -99,7 +99,7 @@ class Kernels {
   std::unique_ptr<Module> module_;
   std::array<std::array<Function, kTypes>, kFormats> letterbox_, crops_;
   std::array<Function, 2> select_, suppress_, joints_;  // of floats, of halves
-  Function order_, overlap_, cosine_;
+  Function cosine_;
 };
 
 }  // namespace edgert::cuda

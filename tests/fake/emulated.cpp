@@ -38,13 +38,12 @@ struct Emulated<kKernel, kThreads> {
       EDGERT_EMULATED(crops_##format##_f16, kTogether),  \
       EDGERT_EMULATED(crops_##format##_s8, kTogether)
 
-constexpr EmulatedKernel kKernels[] = {EDGERT_EMULATED_WARP(bgr8),
+constexpr EmulatedKernel kKernels[] = {EDGERT_EMULATED_WARP(bgr24),
+                                       EDGERT_EMULATED_WARP(bgr8),
                                        EDGERT_EMULATED_WARP(nv12),
                                        EDGERT_EMULATED_WARP(yuyv),
                                        EDGERT_EMULATED(select_f32, kTogether),
                                        EDGERT_EMULATED(select_f16, kTogether),
-                                       EDGERT_EMULATED(order_candidates, kTogether),
-                                       EDGERT_EMULATED(overlap_candidates, kTogether),
                                        EDGERT_EMULATED(suppress_f32, kTogether),
                                        EDGERT_EMULATED(suppress_f16, kTogether),
                                        EDGERT_EMULATED(joints_f32, kTogether),

@@ -69,6 +69,10 @@ inline unsigned __ballot_sync(unsigned, bool vote) {
   return mask;
 }
 
+inline bool __any_sync(unsigned mask, bool vote) {
+  return __ballot_sync(mask, vote) != 0;
+}
+
 template <typename T>
 T __shfl_sync(unsigned, T value, int lane) {
   return edgert::fake::exchange(value, static_cast<unsigned>(lane));
@@ -88,11 +92,27 @@ inline int __ffs(int value) {
   return __builtin_ffs(value);
 }
 
+// Byte i of the result is that of the eight, `low` first, which digit i of `selector` names.
+inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selector) {
+  const std::uint64_t bytes = std::uint64_t{high} << 32 | low;
+  unsigned result = 0;
+  for (unsigned i = 0; i < 4; ++i) {
+    const auto byte = static_cast<unsigned>(bytes >> 8 * (selector >> 4 * i & 7) & 0xff);
+    result |= byte << 8 * i;
+  }
+  return result;
+}
+
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned bits) {
+  return static_cast<unsigned>((std::uint64_t{high} << 32 | low) >> (bits & 31));
+}
+
 // Blocks run one after the other.
 inline void __threadfence() {}
 
-inline int atomicAdd(int* address, int value) {
-  const int before = *address;
+template <typename T>
+T atomicAdd(T* address, T value) {
+  const T before = *address;
   *address += value;
   return before;
 }
