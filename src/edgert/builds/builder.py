@@ -48,6 +48,7 @@ def produce(
     bound: Binding,
     options: BuildOptions,
     *,
+    name: str | Path | None = None,
     batches: Sequence[int] = (1,),
     precision: str = "fp32",
     timings: bytes = b"",
@@ -59,6 +60,7 @@ def produce(
         path: The .onnx file; external data beside it.
         bound: TensorRT.
         options: What is asked for. TensorRT-RTX wants its `compute_capability`.
+        name: What errors call the model; None: the path.
         batches: Where the batch is open: the sizes to tune for, ascending.
         precision: What a weakly typed network may be computed in besides FP32.
         timings: What an earlier build measured.
@@ -72,6 +74,7 @@ def produce(
         KeyboardInterrupt: Ctrl-C stopped it.
     """
     check(bound, options)
+    name = path if name is None else name
     monitor = Monitor(on_progress)
     with bound.lock, bound.log.record() as log:
         started = time.perf_counter()
@@ -81,10 +84,10 @@ def produce(
         if options.dla_core is not None and hasattr(bound.api.OnnxParserFlag, "ADJUST_FOR_DLA"):
             parser.set_flag(bound.api.OnnxParserFlag.ADJUST_FOR_DLA)
         if not parser.parse_from_file(str(path)):
-            raise parse_error(path, bound, parser)
+            raise parse_error(name, bound, parser)
         config = configure(bound, builder, options, precision, monitor_of(bound, monitor))
         add_profiles(
-            path,
+            name,
             builder,
             network,
             config,
@@ -97,7 +100,7 @@ def produce(
             engine = builder.build_serialized_network(network, config)
         monitor.check()
         if engine is None:
-            raise build_error(path, bound, log)
+            raise build_error(name, bound, log)
         return Product(
             engine=engine,
             nbytes=engine.nbytes,
