@@ -426,18 +426,45 @@ sys.exit(code)
 
 @pytest.mark.parametrize(("signal_name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_ctrl_c_in_the_middle_of_a_build(network, cache, signal_name, code):
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, network, str(cache), signal_name],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = interrupted(INTERRUPTED, network, cache, signal_name)
     assert (done.returncode, done.stderr) == (code, "")
     # It stopped where it was: of 30 steps a few were done, and no later phase began.
     steps, later = done.stdout.split()
     assert int(steps) < 10
     assert later == "False"
+    assert names(cache) == set()
+
+
+def interrupted(program, network, cache, signal_name="SIGINT"):
+    return subprocess.run(
+        [sys.executable, "-c", program, network, str(cache), signal_name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+INTERRUPTED_WHILE_PARSING = """
+import os, signal, sys
+from edgert.cli import main
+from edgert.engines.tensorrt import Log
+take = Log._take
+
+def taking(self, severity, text):
+    if text.startswith("Input filename"):
+        os.kill(os.getpid(), signal.SIGINT)
+    take(self, severity, text)
+
+Log._take = taking
+sys.exit(main(["build", sys.argv[1], "--compute-capability", "8.6", "--cache", sys.argv[2]]))
+"""
+
+
+def test_ctrl_c_while_the_parser_talks(network, cache):
+    """The signal comes within a callback from the parser's own frames."""
+    done = interrupted(INTERRUPTED_WHILE_PARSING, network, cache)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
     assert names(cache) == set()
 
 
