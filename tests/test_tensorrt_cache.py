@@ -28,7 +28,7 @@ from edgert.builds.manifest import Manifest, fallback_of, manifest_path
 from edgert.builds.options import size_bytes
 from edgert.errors import CacheWarning, ModelError
 
-from tensorrt_models import needs_builder, small
+from tensorrt_models import Gpus, needs_builder, small
 
 pytestmark = needs_builder
 
@@ -218,12 +218,12 @@ def test_another_gpu_and_driver_are_named(monkeypatch, network, cache):
     """A cache that was copied from another machine."""
     from edgert.builds import environment
 
-    monkeypatch.setattr(environment, "gpu_capability", lambda: "8.6")
+    Gpus(86).put_in(monkeypatch)
     monkeypatch.setattr(environment, "_driver", lambda: "570.1")
     made = edgert.build(network, cache=cache)
     assert made.manifest.key.environment["driver"] == "570.1"
     assert made.manifest.versions["driver"] == "570.1"
-    monkeypatch.setattr(environment, "gpu_capability", lambda: "8.9")
+    Gpus(89).put_in(monkeypatch)
     monkeypatch.setattr(environment, "_driver", lambda: "580.2")
     with pytest.raises(ModelError) as caught:
         edgert.build(network, cache=cache, on_mismatch="error")
