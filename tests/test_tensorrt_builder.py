@@ -312,8 +312,9 @@ def test_auto_takes_the_one_that_can(jetson, network):
         ({"on_mismatch": "ignore"}, "on_mismatch is 'ignore', expected 'rebuild' or 'error'"),
         ({"runtime": "openvino"}, "runtime is 'openvino', expected 'auto' or one of"),
         ({"shapes": {"image": (1, 3, 8, 8)}}, "shapes names 'image'; the model has images"),
+        ({"shapes": {"images": (4, 3, 16, 16)}}, r"\(4, 3, 16, 16\), which does not fit the model"),
+        ({"shapes": {"images": (1, 3, 16)}}, r"does not fit the model's \(1, 3, 16, 16\)"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_wrong_options_are_named(options, words, jetson, network):
     jetson("10.3.0")

@@ -291,6 +291,19 @@ def test_a_full_disk_costs_a_warning_and_leaves_nothing(network, cache, monkeypa
     assert names(cache) == set()
 
 
+def test_a_full_disk_everywhere_is_an_error(network, cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shelf, "write_atomically", full)
+    with (
+        pytest.warns(CacheWarning, match="cannot be written"),
+        pytest.raises(ModelError, match=r"cannot be written there either: .* No space left"),
+    ):
+        build(network, cache)
+    assert names(cache) == set()
+
+
 def test_a_cache_that_cannot_be_written_is_read(network, cache, monkeypatch):
     first = build(network, cache)
 
