@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 
 import edgert
 from edgert.cli import main
-from edgert.engines import tensorrt
+from edgert.builds import builder
 from edgert.errors import ModelError, UnavailableError
 from edgert.quant.builds.audit import audit
 from edgert.quant.builds.kernels import Kernel, Value, kernel_of, precision, read_table
@@ -451,4 +451,4 @@ def test_command_says_how_to_use_it(capsys):
 
 @needs_builder
 def test_the_builder_says_what_it_builds_for():
-    assert {"8.6", "8.9"} <= set(tensorrt.capabilities())
+    assert {"8.6", "8.9"} <= set(builder.capabilities())

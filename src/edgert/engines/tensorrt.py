@@ -1,195 +1,220 @@
-"""TensorRT-RTX's ahead-of-time builder: engines for a named GPU, built without one."""
+"""Which of TensorRT's Python packages is here, its one logger, or why it is not and the fix."""
 
 from __future__ import annotations
 
+import functools
+import sys
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgert.errors import ModelError, UnavailableError
+from edgert.errors import UnavailableError
 
-__all__ = ["Build", "ParseError", "build", "builder_version", "capabilities"]
+if TYPE_CHECKING:
+    import tensorrt as trt
+else:
+    trt = None
+    """TensorRT 10's API as types, for annotations alone: nothing is imported at run time."""
 
-_PACKAGES = "tensorrt-rtx-cu13-bindings tensorrt-rtx-cu13-libs"
-# TensorRT has one logger a process: the first that a builder was given stays.
-_lock = threading.Lock()
-_logger: Any = None
+__all__ = ["RUNTIMES", "Binding", "Log", "Record", "binding", "state", "trt"]
 
+RUNTIMES = ("tensorrt", "tensorrt-rtx")
+"""What `runtime=` calls them, in order of preference."""
 
-class ParseError(ModelError):
-    """TensorRT does not accept a node of the model.
-
-    Attributes:
-        node: The node's name.
-        op: Its operator.
-        message: TensorRT's own words.
-    """
-
-    def __init__(self, path: str | Path, node: str, op: str, message: str) -> None:
-        super().__init__(f"{path}: TensorRT does not accept {op} {node!r}: {message}")
-        self.node = node
-        self.op = op
-        self.message = message
+# tensorrt_rtx is what the package on PyPI imports as; without it the bindings alone do.
+_MODULES = {"tensorrt": ("tensorrt",), "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings")}
+_INSTALL = {
+    "tensorrt": "pip install tensorrt",
+    "tensorrt-rtx": (
+        "pip install tensorrt-rtx-cu13-bindings tensorrt-rtx-cu13-libs, "
+        "or pip install 'edgert[audit]'"
+    ),
+}
+# The first with all that edgert calls, and JetPack 6's.
+_OLDEST = (10, 3)
+# Where Debian's packages, and so JetPack's, put Python modules.
+_SYSTEM = Path("/usr/lib")
+# Of the builder's detailed words only its table of kernels is kept: a build says a million others.
+_TABLE = "Layers:"
 
 
 @dataclass(frozen=True)
-class Build:
-    """What the builder made of a model.
+class Binding:
+    """A package that edgert reaches TensorRT through.
 
     Attributes:
-        table: The builder's own list of the engine's kernels, one a line, with their types.
-        seconds: Wall time of parsing and building.
-        engine_bytes: Size of the engine.
-        warnings: What the builder warned of, each once.
+        api: The module.
+        runtime: "tensorrt" or "tensorrt-rtx".
+        version: For example "10.3.0".
+        log: The process's one logger of this package.
+        lock: Held by who builds: the builder's words cannot be told apart otherwise.
     """
 
-    table: str
-    seconds: float
-    engine_bytes: int
-    warnings: tuple[str, ...]
+    api: Any
+    runtime: str
+    version: str
+    log: Log
+    lock: threading.RLock
+
+    @property
+    def major(self) -> int:
+        """The first number of the version; TensorRT-RTX counts its own."""
+        return int(self.version.split(".")[0])
+
+    @property
+    def title(self) -> str:
+        """For example "TensorRT 10.3.0" or "TensorRT-RTX 1.7.1.116"."""
+        name = "TensorRT" if self.runtime == "tensorrt" else "TensorRT-RTX"
+        return f"{name} {self.version}"
 
 
-def builder_version() -> str:
-    """For example "TensorRT-RTX 1.7.1.116".
+class Record:
+    """What TensorRT says while a part of the work is done: (severity, text), in order.
 
-    Raises:
-        UnavailableError: The builder is not installed.
+    Severities are TensorRT's: "INTERNAL_ERROR", "ERROR", "WARNING", "INFO", "VERBOSE".
     """
-    return f"TensorRT-RTX {_tensorrt_rtx().__version__}"
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.lines: deque[tuple[str, str]] = deque(maxlen=limit)
+
+    def said(self, *severities: str) -> str:
+        """All texts of these severities, each once, in one line."""
+        texts = (text.strip() for kind, text in list(self.lines) if kind in severities)
+        return "; ".join(dict.fromkeys(texts))
 
 
-def capabilities() -> tuple[str, ...]:
-    """The compute capabilities that the builder here builds for, such as "8.6".
+class Log(Record):
+    """The last words of TensorRT; `record` collects those of one part of the work.
 
-    Raises:
-        UnavailableError: The builder is not installed.
+    TensorRT takes one logger a process, the first that it is given, and calls it from threads of
+    its own. Nothing is printed.
     """
-    names = [name for name in _tensorrt_rtx().ComputeCapability.__members__ if name[:2] == "SM"]
-    return tuple(f"{name[2:-1]}.{name[-1]}" for name in names)
+
+    def __init__(self, api: Any) -> None:
+        super().__init__(limit=256)
+        self._records: list[Record] = []
+
+        class Sink(api.ILogger):  # type: ignore[misc]
+            def __init__(self, take: Any) -> None:
+                api.ILogger.__init__(self)
+                self._take = take
+
+            def log(self, severity: Any, msg: str) -> None:
+                self._take(severity.name, msg)
+
+        self.sink: Any = Sink(self._take)
+        """What `api.Builder` and `api.Runtime` are given."""
+
+    @contextmanager
+    def record(self) -> Iterator[Record]:
+        """Collects all that is said from here on, by whichever thread."""
+        record = Record()
+        self._records.append(record)
+        try:
+            yield record
+        finally:
+            self._records.remove(record)
+
+    def _take(self, severity: str, text: str) -> None:
+        if severity == "VERBOSE" and not text.startswith(_TABLE):
+            return
+        for record in (self, *self._records):
+            record.lines.append((severity, text))
 
 
-def build(
-    path: str | Path,
-    compute_capability: str,
-    *,
-    batch: int = 1,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-) -> Build:
-    """Build a strongly typed engine of a model on this machine's CPU, and keep what is known of it.
-
-    Nothing is printed: what the builder says goes into the result.
+def binding(runtime: str = "auto") -> Binding:
+    """The package of a runtime, imported.
 
     Args:
-        path: The .onnx file; external data beside it.
-        compute_capability: Of the GPU that the engine is for, one of `capabilities()`.
-        batch: The largest batch of inputs whose first size is open; the least is 1.
-        shapes: By name, the shape of inputs with other open sizes.
+        runtime: "tensorrt", "tensorrt-rtx", or "auto" for the first of them that is here.
 
     Raises:
-        UnavailableError: The builder is not installed.
-        ParseError: It does not accept a node of the model.
-        ModelError: It cannot build the model, or a size of an input is open.
-        ValueError: It does not know the compute capability.
+        UnavailableError: It is not here or cannot be imported: names what was looked for, what was
+            found, and the fix.
+        ValueError: It is no name of a runtime.
     """
-    rtx = _tensorrt_rtx()
-    known = capabilities()
-    if compute_capability not in known:
-        raise ValueError(
-            f"compute_capability is {compute_capability!r}; {builder_version()} builds for "
-            f"{', '.join(known)} (take 8.6 for a Jetson Orin's 8.7)"
-        )
-    with _lock:
-        log = _log(rtx)
-        started = time.perf_counter()
-        builder = rtx.Builder(log)
-        network = builder.create_network(1 << int(rtx.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = rtx.OnnxParser(network, log)
-        if not parser.parse_from_file(str(path)):
-            raise _parse_error(path, parser)
-        config = builder.create_builder_config()
-        config.profiling_verbosity = rtx.ProfilingVerbosity.DETAILED
-        config.num_compute_capabilities = 1
-        capability = rtx.ComputeCapability.__members__["SM" + compute_capability.replace(".", "")]
-        config.set_compute_capability(capability, 0)
-        _add_profile(path, builder, network, config, batch, shapes or {})
-        engine = builder.build_serialized_network(network, config)
-        seconds = time.perf_counter() - started
-        if engine is None:
-            raise ModelError(f"{path}: {builder_version()} cannot build it: {log.said('ERROR')}")
-        table = next((text for _, text in log.lines if text.startswith("Layers:")), "")
-        warnings = dict.fromkeys(text.strip() for kind, text in log.lines if kind == "WARNING")
-        return Build(table, seconds, engine.nbytes, tuple(warnings))
-
-
-def _tensorrt_rtx() -> Any:
-    try:
-        import tensorrt_rtx_bindings
-    except ImportError as error:
-        raise UnavailableError(
-            f"the ahead-of-time builder of TensorRT-RTX cannot be loaded ({error}): "
-            f"pip install {_PACKAGES}, or pip install 'edgert[audit]'"
-        ) from error
-    return tensorrt_rtx_bindings
-
-
-def _log(rtx: Any) -> Any:
-    """The process's logger, empty."""
-    global _logger
-    if _logger is None:
-
-        class Log(rtx.ILogger):  # type: ignore[misc]
-            def __init__(self) -> None:
-                rtx.ILogger.__init__(self)
-                self.lines: list[tuple[str, str]] = []
-
-            def log(self, severity: Any, message: str) -> None:
-                self.lines.append((severity.name, message))
-
-            def said(self, severity: str) -> str:
-                return "; ".join(text for kind, text in self.lines if kind == severity)
-
-        _logger = Log()
-    _logger.lines.clear()
-    return _logger
-
-
-def _parse_error(path: str | Path, parser: Any) -> ModelError:
-    if not parser.num_errors:
-        return ModelError(f"{path}: not a model that {builder_version()} can read")
-    error = parser.get_error(0)
-    said = f"{error.code().name}: {error.desc()}"
-    return ParseError(path, error.node_name(), error.node_operator(), said)
-
-
-def _add_profile(
-    path: str | Path,
-    builder: Any,
-    network: Any,
-    config: Any,
-    batch: int,
-    shapes: Mapping[str, Sequence[int]],
-) -> None:
-    """Say between which sizes the open sizes of the inputs lie."""
-    inputs = [network.get_input(index) for index in range(network.num_inputs)]
-    for name in shapes:
-        if name not in [tensor.name for tensor in inputs]:
+    if runtime != "auto":
+        if runtime not in RUNTIMES:
             raise ValueError(
-                f"shapes names {name!r}; the model has {', '.join(t.name for t in inputs)}"
+                f"runtime is {runtime!r}, expected 'auto' or one of {', '.join(RUNTIMES)}"
             )
-    profile = builder.create_optimization_profile()
-    for tensor in inputs:
-        found = tuple(tensor.shape)
-        least = most = tuple(shapes.get(tensor.name, found))
-        if most[0] == -1:
-            least, most = (1, *most[1:]), (batch, *most[1:])
-        if -1 in most:
-            raise ModelError(
-                f"{path}: input {tensor.name} is {found}, with open sizes beyond the batch; name a "
-                f"shape for it (shapes={{{tensor.name!r}: (1, 3, 640, 640)}}, --shape)"
-            )
-        profile.set_shape(tensor.name, least, most, most)
-    if any(-1 in tuple(tensor.shape) for tensor in inputs):
-        config.add_optimization_profile(profile)
+        return _load(runtime)
+    reasons = []
+    for name in RUNTIMES:
+        try:
+            return _load(name)
+        except UnavailableError as error:
+            reasons.append(str(error))
+    raise UnavailableError("; ".join(reasons))
+
+
+def state(runtime: str) -> str:
+    """ "ok", or why the package of a runtime cannot be used. It needs no GPU to be "ok".
+
+    Raises:
+        ValueError: It is no name of a runtime.
+    """
+    try:
+        binding(runtime)
+    except UnavailableError as error:
+        return str(error)
+    return "ok"
+
+
+def _load(runtime: str) -> Binding:
+    names = [name for name in _MODULES[runtime] if _is_here(name)]
+    if not names:
+        raise UnavailableError(_missing(runtime))
+    try:
+        api = import_module(names[0])
+    except (ImportError, OSError, RuntimeError) as error:
+        raise UnavailableError(
+            f"package {names[0]} is here but cannot be imported ({error}): its libraries are "
+            f"missing or of another version; {_INSTALL[runtime]}"
+        ) from error
+    return _bound(api, runtime)
+
+
+@functools.cache
+def _bound(api: Any, runtime: str) -> Binding:
+    found = Binding(api, runtime, str(api.__version__), Log(api), threading.RLock())
+    numbers = tuple(int(part) for part in found.version.split(".")[:2])
+    if runtime == "tensorrt" and numbers < _OLDEST:
+        raise UnavailableError(
+            f"package tensorrt is {found.version}; edgert needs {'.'.join(map(str, _OLDEST))} or "
+            f"later: JetPack 6.1 or later has it, elsewhere {_INSTALL[runtime]}"
+        )
+    return found
+
+
+def _is_here(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    spec = find_spec(module)
+    # A folder of type stubs alone looks like a package without a file.
+    return spec is not None and spec.origin is not None
+
+
+def _missing(runtime: str) -> str:
+    text = f"package {runtime} not installed"
+    mine = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folders = sorted(_SYSTEM.glob(f"python3*/dist-packages/{_MODULES[runtime][0]}"))
+    versions = [folder.parts[-3].removeprefix("python") for folder in folders]
+    if not folders:
+        return f"{text}; {_INSTALL[runtime]}"
+    if mine in versions or "3" in versions:
+        return (
+            f"{text} in {sys.prefix}, which does not see the system's in {folders[0]}: make the "
+            f"environment with python3 -m venv --system-site-packages, or write "
+            f"include-system-site-packages = true into {Path(sys.prefix, 'pyvenv.cfg')}"
+        )
+    return (
+        f"{text} for Python {mine}; the system's in {folders[0]} is for Python {versions[0]}: "
+        f"use python{versions[0]} -m venv --system-site-packages"
+    )

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from edgert.engines import tensorrt
+from edgert.builds import builder
 from edgert.errors import ModelError
 from edgert.quant.builds.kernels import Kernel, kernel_of, precision, read_table
 from edgert.quant.builds.planned import LAYERS, mismatch, planned_precision, remark, weight_size
@@ -169,12 +169,12 @@ def audit(
         file = Path(folder) / "model.onnx"
         save(graph.model, file)
         try:
-            built = tensorrt.build(file, compute_capability, batch=batch, shapes=shapes)
-        except tensorrt.ParseError as error:
+            built = builder.build(file, compute_capability, batch=batch, shapes=shapes)
+        except builder.ParseError as error:
             name, said = names.get(error.node, error.node), _named(error.message, names)
             fix = next((fix for words, fix in _FIXES if words in said), "")
             raise ModelError(
-                f"{path}: {tensorrt.builder_version()} does not accept {error.op} {name!r}"
+                f"{path}: {builder.builder_version()} does not accept {error.op} {name!r}"
                 f"{f': {fix}' if fix else ''}. Its words: {said}"
             ) from error
         except ModelError as error:
@@ -192,7 +192,7 @@ def audit(
         path=str(path),
         rows=tuple(rows),
         compute_capability=compute_capability,
-        builder=tensorrt.builder_version(),
+        builder=builder.builder_version(),
         seconds=built.seconds,
         engine_bytes=built.engine_bytes,
         kernels=len(kernels),
