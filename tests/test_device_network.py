@@ -60,8 +60,40 @@ def cuda_network(path: Path) -> DeviceNetwork:
     return OnnxRuntimeCudaNetwork(path)
 
 
+def doubled(runtime: str, version: str, capability: str) -> Callable[[Path], DeviceNetwork]:
+    """TensorRT's classes over the fake driver; what they were wrongly asked fails the test."""
+
+    def make(path: Path) -> DeviceNetwork:
+        from edgert.engines.tensorrt_network import TensorRtNetwork
+        from tensorrt_double import double, write_engine
+
+        binding, world = double(runtime, version)
+        world.capability = capability
+        worlds.append(world)
+        plan = version if runtime == "tensorrt-rtx" else version + ".30"
+        buckets = [((1, most), most) for most in BATCHES]
+        engine = write_engine(
+            path.with_suffix(f".{runtime}.engine"), path, runtime, plan, buckets, capability
+        )
+        return TensorRtNetwork(engine, binding=binding)
+
+    return make
+
+
+worlds: list = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_that_tensorrt_forbids() -> Iterator[None]:
+    worlds.clear()
+    yield
+    assert [world.violations for world in worlds] == [[]] * len(worlds)
+
+
 MAKERS = {
     "host": Maker(host_missing, host_network),
+    "tensorrt-double": Maker(host_missing, doubled("tensorrt", "10.3.0", "8.7")),
+    "tensorrt-rtx-double": Maker(host_missing, doubled("tensorrt-rtx", "1.7.1.116", "8.9")),
     "onnxruntime-cuda": Maker(cuda_missing, cuda_network),
 }
 
@@ -335,14 +367,15 @@ def test_memory_that_is_not_the_models_is_refused(make, driver, stream, poses, c
     feed, outputs = tensors(driver, network, **changes)
     with pytest.raises(ModelError, match=text) as raised:
         network.bind_device(stream.address, feed, outputs)
-    assert str(poses) in str(raised.value)
+    assert network.path in str(raised.value)
 
 
 @pytest.mark.parametrize("batch", [0, MOST + 1])
 def test_a_batch_that_the_memory_does_not_hold_is_refused(make, driver, stream, poses, batch):
-    bound = Bound(driver, stream, make(poses), poses)
+    network = make(poses)
+    bound = Bound(driver, stream, network, poses)
     with pytest.raises(ModelError, match=f"a run on {batch} items .* holds 1 to 4") as raised:
         bound.run(batch)
-    assert str(poses) in str(raised.value)
+    assert network.path in str(raised.value)
     stream.synchronize()
     assert bound.untouched()
