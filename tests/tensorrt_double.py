@@ -98,10 +98,6 @@ class TensorLocation(enum.Enum):
     DEVICE, HOST = range(2)
 
 
-class TensorFormat(enum.Enum):
-    LINEAR, CHW2, HWC8, CHW4 = range(4)
-
-
 class DataType(enum.Enum):
     FLOAT, HALF, INT8, INT32, BOOL, UINT8, FP8, BF16, INT64 = range(9)
 
@@ -184,7 +180,7 @@ class World:
 
         rtx = [EngineValidity, EngineInvalidityDiagnostics, CudaGraphStrategy]
         rtx += [DynamicShapesKernelSpecializationStrategy]
-        kinds = [TensorIOMode, TensorLocation, TensorFormat, DataType, ILogger]
+        kinds = [TensorIOMode, TensorLocation, DataType, ILogger]
         kinds += [ExecutionContextAllocationStrategy, *(rtx if self.is_rtx else [])]
         names = {kind.__name__: kind for kind in kinds}
         return SimpleNamespace(__version__=self.version, Runtime=OfThisWorld, **names)
@@ -212,9 +208,10 @@ class World:
 
 
 class Runtime:
+    engine_host_code_allowed = False
+
     def __init__(self, world: World) -> None:
         self._world = world
-        self.engine_host_code_allowed = False
 
     def deserialize_cuda_engine(self, serialized_engine):
         world, plan = self._world, bytes(serialized_engine)
@@ -312,9 +309,6 @@ class ICudaEngine:
 
     def get_tensor_location(self, name):
         return TensorLocation[self._said.get("location", "DEVICE")]
-
-    def get_tensor_format(self, name):
-        return TensorFormat[self._said.get("format", "LINEAR")]
 
     def get_tensor_dtype(self, name):
         return _DTYPES[self._value(name).type][0]
@@ -437,6 +431,11 @@ class IExecutionContext:
             return declared
         batch = next(iter(self._shapes.values()))[0]
         return (batch if declared[0] == -1 else declared[0], *declared[1:])
+
+    def get_tensor_strides(self, name):
+        shape = self.get_tensor_shape(name)
+        strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
+        return tuple(reversed(strides) if "format" in self._engine._said else strides)
 
     def infer_shapes(self):
         return [name for name in self._engine._inputs if -1 in self.get_tensor_shape(name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -79,11 +79,10 @@ class Contexts:
         require(context.set_input_shape(loaded.input.name, shape), f"input shape {shape}")
         if self._memory is not None:
             context.set_device_memory(_address(self._memory), self._memory.shape[0])
-        placed = context.set_tensor_address(loaded.input.name, self._feed.address)
-        require(placed, f"address of {loaded.input.name}")
-        for spec in loaded.outputs:
+        for spec in (loaded.input, *loaded.outputs):
             found = tuple(context.get_tensor_shape(spec.name))
             require(all(size >= 0 for size in found), f"{spec.name} is {found}: its size is open")
+            _check_layout(loaded.path, spec.name, found, context.get_tensor_strides(spec.name))
             address = self._address_of(spec, found, items)
             require(context.set_tensor_address(spec.name, address), f"address of {spec.name}")
         missing = context.infer_shapes()
@@ -91,6 +90,8 @@ class Contexts:
         return context
 
     def _address_of(self, spec: TensorSpec, shape: Shape, items: int) -> int:
+        if spec is self._loaded.input:
+            return self._feed.address
         wanted = self._outputs.get(spec.name)
         if wanted is None:
             return self._own_address(spec, shape)
@@ -123,6 +124,20 @@ class Contexts:
 
     def _failed(self, items: int, said: str) -> ModelError:
         return ModelError(f"{self._loaded.path}: failed on {items} items: {said}")
+
+
+def _check_layout(path: str, name: str, shape: Shape, strides: Iterable[int]) -> None:
+    """A builder may be told to lay tensors out in another order, or in packs of channels."""
+    count, expected = 1, []
+    for size in reversed(shape):
+        expected.append(count)
+        count *= size
+    found = tuple(strides)
+    if any(size > 1 and a != b for size, a, b in zip(shape, found, expected[::-1], strict=True)):
+        raise ModelError(
+            f"{path}: {name} {shape} is laid out with strides {found}, expected "
+            f"{tuple(expected[::-1])}; build the engine without formats for inputs and outputs"
+        )
 
 
 def _address(array: _core.DeviceArray) -> int:

@@ -124,12 +124,6 @@ def _spec(path: str, binding: Binding, engine: trt.ICudaEngine, name: str) -> Te
             f"{path}: {name} is in the host's memory (a shape, not a picture), expected inputs and "
             f"outputs on the GPU; export the model without inputs of shapes"
         )
-    layout = engine.get_tensor_format(name)
-    if layout != binding.api.TensorFormat.LINEAR:
-        raise ModelError(
-            f"{path}: {name} is laid out as {layout.name}, expected LINEAR (N, C, H, W); build the "
-            f"engine without formats for its inputs and outputs"
-        )
     dtype = _DTYPES.get(engine.get_tensor_dtype(name).name, np.object_)
     shape = tuple(size if size >= 0 else None for size in engine.get_tensor_shape(name))
     return TensorSpec(name, np.dtype(dtype), shape)
