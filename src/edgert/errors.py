@@ -1,6 +1,7 @@
 """What edgert raises: each names the thing, what was found, what was expected, the fix."""
 
 __all__ = [
+    "CacheWarning",
     "CalibrationError",
     "CalibrationWarning",
     "DamagedInputWarning",
@@ -60,3 +61,7 @@ class DamagedInputWarning(UserWarning):
 
 class CalibrationWarning(UserWarning):
     """A calibration set that is likely to cost accuracy."""
+
+
+class CacheWarning(UserWarning):
+    """Kept engines that cannot be kept, or used, or are of another machine's making."""
