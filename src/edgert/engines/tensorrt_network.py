@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -52,13 +52,13 @@ class TensorRtNetwork:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | os.PathLike[str],
         *,
         runtime: str = "auto",
         ordinal: int = 0,
         binding: Binding | None = None,
     ) -> None:
-        self.path = str(path)
+        self.path = os.fspath(path)
         self.device = f"cuda:{ordinal}"
         self.file = _read(self.path, runtime)
         self.runtime = self.file.runtime
