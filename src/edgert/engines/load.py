@@ -58,9 +58,9 @@ def load(path: Path, wanted: Wanted) -> tuple[Network, str]:
 
 
 def _engine(path: Path, wanted: Wanted) -> tuple[Network, str]:
-    runtime = read_plan_file(path).runtime
-    choice = choose(runtime, "cuda:0" if wanted.device == "auto" else wanted.device)
-    why = f"an engine of {runtime}" if wanted.device == "auto" else ""
+    file = read_plan_file(path)
+    choice = choose(file.runtime, "cuda:0" if wanted.device == "auto" else wanted.device)
+    why = f"an engine of {file.builder}" if "auto" in (wanted.runtime, wanted.device) else ""
     return _tensorrt(path, choice, wanted), why
 
 
