@@ -15,7 +15,7 @@ from edgert.engines.base import DeviceTensor
 from edgert.engines.tensorrt_network import TensorRtNetwork
 from edgert.errors import EngineMismatchError, ModelError
 from fake_gpu import needs_fake_gpu
-from tensorrt_double import double, write_engine
+from tensorrt_runtime_double import double, write_engine
 
 pytestmark = needs_fake_gpu
 

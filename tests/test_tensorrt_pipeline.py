@@ -13,7 +13,7 @@ from edgert.builds.key import Key
 from edgert.builds.manifest import Manifest
 from edgert.errors import CacheWarning, FallbackWarning, ModelError, UnavailableError
 from fake_gpu import needs_fake_gpu
-from tensorrt_double import double, write_engine
+from tensorrt_runtime_double import double, write_engine
 from test_gpu_pipeline import assert_same, frames
 
 pytestmark = needs_fake_gpu

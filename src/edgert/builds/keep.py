@@ -22,9 +22,10 @@ from edgert.builds.progress import OnProgress
 from edgert.builds.shelf import find, locked, store
 from edgert.errors import CacheWarning, ModelError
 
-__all__ = ["Kept", "keep"]
+__all__ = ["WAITING", "Kept", "keep"]
 
-_WAITING = "waiting for another builder of this engine"
+WAITING = "waiting for another builder of this engine"
+"""What `on_progress` is told where another thread or process is at it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def keep(
         return _hit(place, manifest, cache)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(place, lambda: on_progress(_WAITING, 0, None)))
+            stack.enter_context(locked(place, lambda: on_progress(WAITING, 0, None)))
         except OSError as error:
             place, cache = _elsewhere(place, output, error), None
         else:

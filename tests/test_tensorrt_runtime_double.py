@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-import tensorrt_double as doubles
+import tensorrt_runtime_double as doubles
 
 TRUE = {
     "tensorrt_rtx_bindings": "pip install 'edgert[audit]'",
