@@ -128,6 +128,10 @@ class CudaGraphStrategy(enum.Enum):
     DISABLED, WHOLE_GRAPH_CAPTURE = range(2)
 
 
+class LayerInformationFormat(enum.Enum):
+    ONELINE, JSON = range(2)
+
+
 class Severity(enum.Enum):
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
 
@@ -181,6 +185,7 @@ class World:
         rtx = [EngineValidity, EngineInvalidityDiagnostics, CudaGraphStrategy]
         rtx += [DynamicShapesKernelSpecializationStrategy]
         kinds = [TensorIOMode, TensorLocation, DataType, ILogger]
+        kinds += [EngineInspector, LayerInformationFormat]
         kinds += [ExecutionContextAllocationStrategy, *(rtx if self.is_rtx else [])]
         names = {kind.__name__: kind for kind in kinds}
         return SimpleNamespace(__version__=self.version, Runtime=OfThisWorld, **names)
@@ -319,6 +324,9 @@ class ICudaEngine:
     def get_tensor_profile_shape(self, name, profile_index):
         return [tuple(shape) for shape in self._said["profiles"][profile_index]]
 
+    def create_engine_inspector(self):
+        return EngineInspector(self._said.get("layers", []))
+
     def create_execution_context(self, strategy=ExecutionContextAllocationStrategy.STATIC):
         return self._context(strategy)
 
@@ -331,6 +339,15 @@ class ICudaEngine:
 
     def _value(self, name):
         return self._inputs.get(name) or self._outputs[name]
+
+
+class EngineInspector:
+    def __init__(self, layers) -> None:
+        self._layers = layers
+
+    def get_engine_information(self, format):
+        assert format is LayerInformationFormat.JSON
+        return json.dumps({"Layers": self._layers, "Bindings": []})
 
 
 class RtxEngine(ICudaEngine):

@@ -83,6 +83,23 @@ class TensorRtNetwork:
         self._on_host: _FromHost | None = None
         self._from_host = threading.Lock()
 
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The sizes that each optimisation profile takes, in words."""
+        return tuple(map(str, self._loaded.profiles))
+
+    def describe_layers(self) -> str | None:
+        """What the engine says of its layers, as JSON; None where TensorRT's lean runtime loads it.
+
+        Layers have details in engines that were built with them, names in all.
+        """
+        api = self._loaded.binding.api
+        if not hasattr(api, "EngineInspector"):
+            return None
+        inspector = self._loaded.engine.create_engine_inspector()
+        words = inspector.get_engine_information(api.LayerInformationFormat.JSON)
+        return str(words)
+
     def check(self) -> None:
         """Run once, on grey, the smallest batch.
 

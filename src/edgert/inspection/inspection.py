@@ -54,19 +54,22 @@ class Inspection:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of layers by precision, the most first."""
-        return dict(Counter(layer.precision for layer in self.layers).most_common())
+        """Number of layers by precision, the most first.
+
+        What an engine does for itself, such as to change a layout, is of no node and not counted.
+        """
+        return dict(Counter(layer.precision for layer in self._of_nodes).most_common())
 
     @property
     def left_in_fp32(self) -> tuple[Layer, ...]:
-        """Layers of the model's that compute in FP32 though the model is of less.
-
-        What an engine does for itself, such as to change a layout, is of no node and not among
-        them.
-        """
+        """Layers that compute in FP32 though the model is of less."""
         if self.precision not in _LOWERED:
             return ()
-        return tuple(layer for layer in self.layers if layer.precision == "fp32" and layer.nodes)
+        return tuple(layer for layer in self._of_nodes if layer.precision == "fp32")
+
+    @property
+    def _of_nodes(self) -> tuple[Layer, ...]:
+        return tuple(layer for layer in self.layers if layer.nodes)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""

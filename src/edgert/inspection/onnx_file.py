@@ -109,11 +109,12 @@ def _layers(graph: Graph) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
 
 
 def _name_of(element: int) -> str:
-    """"fp32" and so on, for a number of `onnx.TensorProto.DataType`."""
+    """ "fp32" and so on, for a number of `onnx.TensorProto.DataType`."""
     from onnx import TensorProto
 
-    name = TensorProto.DataType.Name(element).lower()
-    return {"float": "fp32", "float16": "fp16", "double": "fp64", "bfloat16": "bf16"}.get(name, name)
+    names = {"float": "fp32", "float16": "fp16", "double": "fp64", "bfloat16": "bf16"}
+    name = str(TensorProto.DataType.Name(element)).lower()
+    return names.get(name, name)
 
 
 def _spec(value: ValueInfoProto) -> TensorSpec:
