@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +50,7 @@ def inspect_onnx(path: Path) -> Inspection:
     return Inspection(
         path=str(path),
         format="onnx",
-        file_bytes=path.stat().st_size + _external_bytes(path, model),
+        file_bytes=path.stat().st_size + _external_bytes(path),
         precision=read(path).precision,
         inputs=tuple(_spec(v) for v in model.graph.input if v.name not in graph.initializers),
         outputs=tuple(map(_spec, model.graph.output)),
@@ -56,6 +58,7 @@ def inspect_onnx(path: Path) -> Inspection:
         layers_from="the file" if layers else "",
         parameters=sum(math.prod(tensor.dims) for tensor in model.graph.initializer),
         facts={
+            **_with_weights(layers),
             "opset": ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in model.opset_import),
             **({"producer": _producer(model)} if model.producer_name else {}),
         },
@@ -108,6 +111,15 @@ def _layers(graph: Graph) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
     return tuple(map(layer, nodes)), ()
 
 
+def _with_weights(layers: Iterable[Layer]) -> dict[str, str]:
+    """Those that cost the most, by precision."""
+    from edgert.quant.builds.planned import LAYERS
+
+    counts = Counter(layer.precision for layer in layers if layer.kind in LAYERS)
+    words = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    return {"multiplying": words} if words else {}
+
+
 def _name_of(element: int) -> str:
     """ "fp32" and so on, for a number of `onnx.TensorProto.DataType`."""
     from onnx import TensorProto
@@ -134,10 +146,12 @@ def _shape(value: ValueInfoProto) -> tuple[int, ...]:
     return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in dims)
 
 
-def _external_bytes(path: Path, model: ModelProto) -> int:
+def _external_bytes(path: Path) -> int:
+    import onnx
+
     names = {
         entry.value
-        for tensor in model.graph.initializer
+        for tensor in onnx.load(str(path), load_external_data=False).graph.initializer
         for entry in tensor.external_data
         if entry.key == "location"
     }

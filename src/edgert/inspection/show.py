@@ -40,8 +40,10 @@ def show(found: Inspection, *, every: bool = False) -> None:
     elif found.left_in_fp32:
         left = found.left_in_fp32
         more = f", the first {_MOST_LEFT} of {len(left)}" if len(left) > _MOST_LEFT else ""
-        console.print(f"left in FP32{more}:")
+        console.print(f"\nleft in FP32{more}:")
         console.print(_table(left[:_MOST_LEFT]), soft_wrap=False)
+    if found.metadata:
+        console.print()
     for name, value in _notes(found):
         console.print(f"  {name:<18} {value}")
     for remark in found.remarks:
