@@ -55,10 +55,10 @@ class Cache:
     folder: Path
     limit: int
 
-    def path(self, stem: str, key: Key) -> Path:
-        """Where the engine of a key is kept."""
+    def path(self, key: Key) -> Path:
+        """Where the engine of a key is kept, whatever the model's file is called."""
         capability = key.environment["compute_capability"]
-        name = f"{stem}.{key.request['precision']}.sm{capability}.{key.digest[:16]}{_SUFFIX}"
+        name = f"{key.request['precision']}.sm{capability}.{key.digest[:20]}{_SUFFIX}"
         return self.folder / name
 
     def timings(self, key: Key) -> Path:

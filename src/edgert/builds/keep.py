@@ -55,7 +55,7 @@ def keep(
         ModelError: It cannot be built, `output` cannot be written, or a mismatch is an error.
     """
     stem = job.source.path.stem
-    place = output or (_temporary(stem) if cache is None else cache.path(stem, job.key))
+    place = output or (_temporary(stem) if cache is None else cache.path(job.key))
     manifest = find(place, job.key, tell=False)
     if manifest is not None:
         return _hit(place, manifest, cache)
@@ -99,9 +99,9 @@ def _check_mismatch(job: Job, place: Path, cache: Cache | None, on_mismatch: str
         except ModelError:
             others = []
     for manifest in others:
-        if manifest.key.request != job.key.request:
-            continue
         told = "; ".join(manifest.key.differences(job.key.environment))
+        if manifest.key.request != job.key.request or not told:
+            continue
         text = f"{job.source.path}: the engine that is kept does not fit: {told}"
         if on_mismatch == "error":
             raise ModelError(f"{text}. Build it again: on_mismatch='rebuild', or edgert build")
