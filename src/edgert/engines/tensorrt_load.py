@@ -20,7 +20,12 @@ _MEMORY = re.compile(r"out of memory|OutOfMemory|cudaError 2:", re.IGNORECASE)
 
 
 def load_engine(
-    file: PlanFile, binding: Binding, gpu: _core.CudaContext, *, host_code: bool = False
+    file: PlanFile,
+    binding: Binding,
+    gpu: _core.CudaContext,
+    *,
+    host_code: bool = False,
+    dla_core: int | None = None,
 ) -> trt.ICudaEngine:
     """Deserialise on a GPU; its context becomes the thread's.
 
@@ -30,6 +35,7 @@ def load_engine(
         gpu: The device.
         host_code: Allow code for the host in the engine: a version-compatible engine brings the
             part of TensorRT that runs it.
+        dla_core: The DLA core that it was built for; None: it was built for the GPU.
 
     Raises:
         EngineMismatchError: It was built by another TensorRT, for another GPU or platform.
@@ -40,6 +46,8 @@ def load_engine(
         runtime = binding.api.Runtime(binding.log.sink)
         if host_code:
             runtime.engine_host_code_allowed = True
+        if dla_core is not None:
+            runtime.DLA_core = dla_core
         plan = file.plan()
         _check_validity(file, binding, gpu, runtime, plan)
         engine = runtime.deserialize_cuda_engine(plan)

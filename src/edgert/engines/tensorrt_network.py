@@ -66,10 +66,14 @@ class TensorRtNetwork:
         found = binding or tensorrt.binding(self.runtime)
         gpu = context(ordinal)
         # Code for the host is run of engines alone that edgert built so.
-        allowed = self.manifest is not None and bool(
-            self.manifest.key.request.get("version_compatible")
+        asked = self.manifest.key.request if self.manifest else {}
+        engine = load_engine(
+            self.file,
+            found,
+            gpu,
+            host_code=bool(asked.get("version_compatible")),
+            dla_core=asked.get("dla_core", _dla_core(self.file)),
         )
-        engine = load_engine(self.file, found, gpu, host_code=allowed)
         self._loaded = look_at(self.path, found, engine, gpu)
         self.inputs: tuple[TensorSpec, ...] = (self._loaded.input,)
         self.outputs = self._loaded.outputs
@@ -194,6 +198,12 @@ def _beside(file: PlanFile) -> Manifest | None:
         wrong = str(error)
     warnings.warn(f"{wrong}; {file.path} is used without it", CacheWarning, stacklevel=3)
     return None
+
+
+def _dla_core(file: PlanFile) -> int | None:
+    """As Ultralytics' header notes it."""
+    core = file.metadata.get("dla", "None")
+    return int(core) if core.isdigit() else None
 
 
 def _read(path: str, runtime: str) -> PlanFile:
