@@ -459,9 +459,6 @@ class IExecutionContext:
         strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
         return tuple(reversed(strides) if "format" in self._engine._said else strides)
 
-    def infer_shapes(self):
-        return [name for name in self._engine._inputs if -1 in self.get_tensor_shape(name)]
-
     def execute_async_v3(self, stream_handle) -> bool:
         world = self._world
         me = threading.get_ident()
@@ -477,7 +474,7 @@ class IExecutionContext:
         world = self._world
         if world.failing:
             return world.error(world.failing)
-        if self._profile < 0 or self.infer_shapes():
+        if self._profile < 0 or any(-1 in self.get_tensor_shape(n) for n in self._engine._inputs):
             return world.error("IExecutionContext::enqueueV3: Error Code 3: not all shapes are set")
         missing = [name for name in self._engine._names if not self._addresses.get(name)]
         if missing:

@@ -13,7 +13,6 @@ from edgert.errors import EngineMismatchError, ModelError
 __all__ = ["load_engine"]
 
 # TensorRT's words where an engine and the machine do not fit: what is expected is the machine's.
-_VERSION = re.compile(r"expecting library version (\S+) got ([\d.]*\d)")
 _DEVICE = re.compile(r"expecting compute (\S+) got compute ([\d.]*\d)")
 _PLATFORM = re.compile(r"[Pp]latform specific tag mismatch")
 _MEMORY = re.compile(r"out of memory|OutOfMemory|cudaError 2:", re.IGNORECASE)
@@ -81,9 +80,7 @@ def _check_validity(
 def _explain(
     file: PlanFile, binding: Binding, gpu: _core.CudaContext, said: str, free_bytes: int
 ) -> ModelError:
-    version, device = _VERSION.search(said), _DEVICE.search(said)
-    if version:
-        return _mismatch(file, binding, gpu, built=f"TensorRT {version[2]}")
+    device = _DEVICE.search(said)
     if device:
         return _mismatch(file, binding, gpu, capability=device[2])
     if _PLATFORM.search(said):
@@ -94,7 +91,6 @@ def _explain(
             f"on {_device(gpu)}, of which {free_bytes / 1e6:.0f} MB were free: {said}"
         )
     if not _same_version(file.version, binding.version):
-        # Of a serialization that it does not know TensorRT says only that.
         return _mismatch(file, binding, gpu)
     return ModelError(
         f"{file.path}: {binding.title} cannot load it: {said or 'no reason given'}; the file may "
