@@ -10,6 +10,7 @@
 #include "cpu/warp.hpp"
 #include "error.hpp"
 #include "parallel.hpp"
+#include "simd.hpp"
 #include "stages/crop.hpp"
 #include "stages/frame.hpp"
 #include "stages/preprocess.hpp"
@@ -179,6 +180,7 @@ void bind_ops(py::module_& m) {
   m.def("crop_matrices", &crop_matrices, "boxes"_a, "width"_a, "height"_a, "padding"_a);
   m.def("decode_yolo", &decode_yolo, "output"_a, "to_frame"_a, "classes"_a, "filter"_a);
   m.def("decode_heatmaps", &decode_heatmaps, "heatmaps"_a, "offsets"_a, "to_frame"_a, "layout"_a);
+  m.def("instruction_set", &instruction_set);
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, "count"_a, py::call_guard<py::gil_scoped_release>());
 }

@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     from edgert import __version__
     from edgert.cli import audit as audit_command
     from edgert.cli import debug as debug_command
+    from edgert.cli import doctor as doctor_command
     from edgert.cli import eval as eval_command
     from edgert.cli import quantize as quantize_command
     from edgert.cli import run as run_command
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     sensitivity_command.add_parser(commands)
     audit_command.add_parser(commands)
     debug_command.add_parser(commands)
+    doctor_command.add_parser(commands)
     return parser
 
 
