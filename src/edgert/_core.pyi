@@ -252,6 +252,16 @@ def decode_yolo(
     NDArray[np.float32],
     int,
 ]: ...
+def decode_end_to_end(
+    output: NDArray[Any], to_frame: NDArray[np.float64], classes: int, filter: BoxFilter
+) -> tuple[
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.int32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    int,
+]: ...
 def decode_heatmaps(
     heatmaps: NDArray[Any],
     offsets: NDArray[Any] | None,

@@ -22,6 +22,7 @@ class DetectorLeg:
     classes: int
     filter: _core.BoxFilter
     joints: int
+    end_to_end: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def detector_leg(
         len(model.names),
         box_filter,
         model.joints,
+        model.end_to_end,
     )
 
 

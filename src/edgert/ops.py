@@ -22,7 +22,14 @@ from edgert.devices import place_of
 from edgert.engines.base import Array
 from edgert.io.arrays import as_frame
 
-__all__ = ["cosine_distances", "crop_people", "decode_heatmaps", "decode_yolo", "letterbox"]
+__all__ = [
+    "cosine_distances",
+    "crop_people",
+    "decode_end_to_end",
+    "decode_heatmaps",
+    "decode_yolo",
+    "letterbox",
+]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -196,6 +203,52 @@ def decode_yolo(
         )
         return _to_frame(boxes.reshape(-1, 2, 2), matrix).reshape(-1, 4), scores, class_ids
     boxes, scores, class_ids, *_ = _core.decode_yolo(head, matrix, count, box_filter)
+    return boxes, scores, class_ids
+
+
+def decode_end_to_end(
+    output: ArrayLike,
+    to_frame: ArrayLike,
+    score_threshold: float = 0.25,
+    classes: Sequence[int] | None = None,
+    max_detections: int = 300,
+) -> tuple[Float32, Float32, NDArray[np.int32]]:
+    """Read boxes from a head that has chosen its detections itself (NMS in the graph, or none).
+
+    `score >= score_threshold`, the class filter and `max_detections` apply; nothing is suppressed.
+    Ties keep the upper row. Rows with a value that is not finite are dropped, as are boxes without
+    area and rows of a class below 0, which some exporters pad with; boxes are not clipped to the
+    frame.
+
+    Args:
+        output: (N, 6) or (1, N, 6), float32 or float16: x1, y1, x2, y2 in network pixels, score,
+            class; of pose models (1, N, 6 + 3 K), of which the joints are left out here.
+        to_frame: (2, 3), from `letterbox`.
+        score_threshold: In [0, 1].
+        classes: Indices of the classes wanted; None: all.
+        max_detections: At most this many, the best.
+
+    Returns:
+        boxes (N, 4) float32 xyxy in frame pixels, scores (N,) float32, class_ids (N,) int32; best
+        first.
+
+    Raises:
+        ValueError: An array has the wrong dtype or shape, or a parameter is out of its range.
+    """
+    rows = _floats(output if place_of(output) == "cpu" else device_ops.on_host(output), "output")
+    if rows.ndim == 2:
+        rows = rows[np.newaxis]
+    if rows.ndim != 3 or rows.shape[0] != 1 or rows.shape[2] < 6 or rows.shape[2] % 3:
+        raise ValueError(f"output: found shape {rows.shape}, expected (1, N, 6 + 3 K) of one image")
+    flags: list[int] = []
+    if classes is not None:
+        if any(wanted < 0 for wanted in classes):
+            raise ValueError(f"classes: found {min(classes)}, expected 0 or more")
+        flags = [int(index in classes) for index in range(max(classes, default=0) + 1)]
+    box_filter = make_box_filter(score_threshold, 1.0, max_detections, flags)
+    boxes, scores, class_ids, *_ = _core.decode_end_to_end(
+        rows, _matrices(to_frame, ()), 0, box_filter
+    )
     return boxes, scores, class_ids
 
 
