@@ -12,7 +12,7 @@ from edgert.engine import Engine
 from edgert.engines.base import Array
 from edgert.errors import ModelError
 from edgert.models import DetectorModel, PoseModel
-from edgert.ops import make_box_filter
+from edgert.op_arguments import make_box_filter
 from edgert.result import Result
 
 if TYPE_CHECKING:
