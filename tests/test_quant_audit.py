@@ -15,8 +15,9 @@ import pytest
 from onnx import helper, numpy_helper
 
 import edgert
+from edgert.builds.configure import capabilities
 from edgert.cli import main
-from edgert.builds import builder
+from edgert.engines.tensorrt import binding
 from edgert.errors import ModelError, UnavailableError
 from edgert.quant.builds.audit import audit
 from edgert.quant.builds.kernels import Kernel, Value, kernel_of, precision, read_table
@@ -451,4 +452,4 @@ def test_command_says_how_to_use_it(capsys):
 
 @needs_builder
 def test_the_builder_says_what_it_builds_for():
-    assert {"8.6", "8.9"} <= set(builder.capabilities())
+    assert {"8.6", "8.9"} <= set(capabilities(binding("tensorrt-rtx")))

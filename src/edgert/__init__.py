@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from edgert import ops, quant
     from edgert._core import ByteTrack
     from edgert.availability import backends
+    from edgert.builds.build import Built, build
     from edgert.engine import Engine
     from edgert.errors import (
+        CacheWarning,
         DamagedInputWarning,
         Error,
         ModelError,
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from edgert.result import Person, Result
 
 __all__ = [
+    "Built",
     "ByteTrack",
+    "CacheWarning",
     "DamagedInputWarning",
     "Engine",
     "Error",
@@ -40,6 +44,7 @@ __all__ = [
     "UnavailableError",
     "__version__",
     "backends",
+    "build",
     "num_threads",
     "ops",
     "quant",
@@ -49,7 +54,9 @@ __all__ = [
 # Where each name lives. They are imported at their first use: `import edgert` alone costs a few
 # milliseconds, which a command line that only prints its help pays too.
 _HOMES = {
+    "Built": "edgert.builds.build",
     "ByteTrack": "edgert._core",
+    "CacheWarning": "edgert.errors",
     "DamagedInputWarning": "edgert.errors",
     "Engine": "edgert.engine",
     "Error": "edgert.errors",
@@ -61,6 +68,7 @@ _HOMES = {
     "SourceError": "edgert.errors",
     "UnavailableError": "edgert.errors",
     "backends": "edgert.availability",
+    "build": "edgert.builds.build",
 }
 
 

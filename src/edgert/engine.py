@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from edgert.engines.base import Array, Network, TensorSpec
-from edgert.errors import ModelError, UnavailableError
+from edgert.engines.load import Providers, Wanted, load
+from edgert.errors import ModelError
 
 __all__ = ["Engine"]
 
@@ -20,9 +21,12 @@ class Engine:
     usual convention of its kind. docs/models.md lists the keys.
 
     Args:
-        path: An .onnx file.
-        runtime: "onnxruntime" or "auto".
+        path: An .onnx file, an engine of TensorRT's (.engine, .plan), or what `build` returned.
+        runtime: "onnxruntime", "tensorrt", "tensorrt-rtx", or "auto": TensorRT where it and a GPU
+            are here, else ONNX Runtime. An .onnx file is built for TensorRT once, and kept.
         device: "cpu", "cuda:0" or "auto".
+        precision: What an .onnx file is built with for TensorRT: "fp32", "fp16", "int8", or "auto",
+            which is as the file says.
         threads: Threads within an operator of the network; None: all cores.
         providers: ONNX Runtime execution providers in order of preference, instead of `device`.
         size: Network input (height, width), for models that leave it open.
@@ -35,7 +39,7 @@ class Engine:
             a GPU.
 
     Attributes:
-        why_device: Why `device="auto"` took the device that it took; empty where one was named.
+        why: Why "auto" took the runtime and the device that it took; empty where they were named.
 
     Raises:
         ModelError: The file cannot be loaded, or has no single image input (N, 3, H, W).
@@ -45,12 +49,13 @@ class Engine:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | os.PathLike[str],
         *,
         runtime: str = "auto",
         device: str = "auto",
+        precision: str = "auto",
         threads: int | None = None,
-        providers: Sequence[str | tuple[str, dict[str, Any]]] | None = None,
+        providers: Providers | None = None,
         size: tuple[int, int] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
@@ -64,7 +69,9 @@ class Engine:
         if max_batch is not None and max_batch < 1:
             raise ValueError(f"max_batch is {max_batch}, expected at least 1")
         self.network: Network
-        self.network, self.why_device = _load(path, runtime, device, threads, providers)
+        self.network, self.why = load(
+            Path(path), Wanted(runtime, device, precision, threads, providers, max_batch)
+        )
         self.size = size
         self.mean = mean
         self.std = std
@@ -110,33 +117,6 @@ class Engine:
             f"Engine({Path(self.path).name!r}, {self.network.runtime} on {self.network.device}: "
             f"{'; '.join(map(str, self.inputs))} -> {'; '.join(map(str, self.outputs))})"
         )
-
-
-def _load(
-    path: str | Path,
-    runtime: str,
-    device: str,
-    threads: int | None,
-    providers: Sequence[str | tuple[str, dict[str, Any]]] | None,
-) -> tuple[Network, str]:
-    from edgert.availability import choose_device, require_runtime
-    from edgert.engines.onnxruntime import OnnxRuntimeNetwork
-
-    require_runtime(runtime)
-    if providers is not None:
-        return OnnxRuntimeNetwork(path, threads=threads, providers=providers), ""
-    chosen, why = choose_device(device)
-    if chosen == "cpu":
-        return OnnxRuntimeNetwork(path, threads=threads), why
-    from edgert.devices import ordinal_of
-    from edgert.engines.onnxruntime_cuda import OnnxRuntimeCudaNetwork
-
-    try:
-        return OnnxRuntimeCudaNetwork(path, ordinal=ordinal_of(chosen), threads=threads), why
-    except UnavailableError as error:
-        if device != "auto":
-            raise
-        return OnnxRuntimeNetwork(path, threads=threads), f"no GPU: {error}"
 
 
 def _check_input(network: Network) -> None:

@@ -1,9 +1,11 @@
 """What edgert raises: each names the thing, what was found, what was expected, the fix."""
 
 __all__ = [
+    "CacheWarning",
     "CalibrationError",
     "CalibrationWarning",
     "DamagedInputWarning",
+    "EngineMismatchError",
     "Error",
     "ModelError",
     "SinkError",
@@ -18,6 +20,23 @@ class Error(Exception):
 
 class ModelError(Error):
     """A model file cannot be read, run, or is not of the kind that was asked for."""
+
+
+class EngineMismatchError(ModelError):
+    """An engine was built by another TensorRT, or for another GPU or platform, than is here.
+
+    Attributes:
+        built_with: For example "TensorRT 10.3.0.30 for compute capability 8.7".
+        found: What is here, likewise.
+    """
+
+    def __init__(self, path: str, built_with: str, found: str) -> None:
+        super().__init__(
+            f"{path}: built with {built_with}, but found {found}. An engine runs only where it was "
+            f"built for: build it here, from its ONNX model, with edgert build MODEL.onnx"
+        )
+        self.built_with = built_with
+        self.found = found
 
 
 class SourceError(Error):
@@ -42,3 +61,7 @@ class DamagedInputWarning(UserWarning):
 
 class CalibrationWarning(UserWarning):
     """A calibration set that is likely to cost accuracy."""
+
+
+class CacheWarning(UserWarning):
+    """Kept engines that cannot be kept, or used, or are of another machine's making."""

@@ -256,7 +256,7 @@ class Pipeline:
         return "<edgert.Pipeline\n  " + "\n  ".join(lines) + ">"
 
     def _describe_device(self) -> str:
-        why = self._detector.engine.why_device
+        why = self._detector.engine.why
         chosen = f" (auto: {why})" if why else ""
         if self._gpu is None:
             return f"CPU{chosen}"

@@ -80,5 +80,9 @@ class DeviceNetwork(Network, Protocol):
 
         Returns:
             A function that enqueues a run on the first `batch` items; a model of fixed batch runs
-            on all N.
+            on all N. It raises ModelError for a batch that the memory does not hold, and where the
+            runtime fails.
+
+        Raises:
+            ModelError: The model has no such output, or the memory is not what it needs.
         """

@@ -13,7 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from edgert.builds import builder
+from edgert.builds.builder import produce
+from edgert.builds.failures import ParseError
+from edgert.builds.options import BuildOptions
+from edgert.engines.tensorrt import binding
 from edgert.errors import ModelError
 from edgert.quant.builds.kernels import Kernel, kernel_of, precision, read_table
 from edgert.quant.builds.planned import LAYERS, mismatch, planned_precision, remark, weight_size
@@ -27,16 +30,6 @@ __all__ = ["Audit", "Row", "audit"]
 _CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "Cast")
 # What the nodes are called while TensorRT has the model: names of any kind come back whole.
 _ALIAS = "edgert_node_"
-
-# TensorRT's words -> the fix.
-_FIXES = (
-    ("shiftIsAllZeros", "its zero point is not 0; quantize symmetrically (int8, zero point 0)"),
-    ("must all be positive", "a scale is 0 or negative, as that of a dead channel; make it 2**-14"),
-    ("has type Int32 but must have", "it is a quantized bias; leave biases in float"),
-    ("must be of same type", "its inputs differ in type; add a Cast (quant.half.to_half does)"),
-    ("Plugin not found", "TensorRT has no such operator; export the model without it"),
-    ("UNSUPPORTED_NODE", "TensorRT has no such operator; export the model without it"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +153,8 @@ def audit(
     from edgert.quant.model.opset import skeleton
     from edgert.quant.model.precision import element_types
 
+    bound = binding("tensorrt-rtx")
+    options = BuildOptions(compute_capability=compute_capability, shapes=shapes or {})
     types = element_types(skeleton(graph.model))
     names: dict[str, str] = {}
     for index, node in enumerate(graph.nodes):
@@ -169,14 +164,10 @@ def audit(
         file = Path(folder) / "model.onnx"
         save(graph.model, file)
         try:
-            built = builder.build(file, compute_capability, batch=batch, shapes=shapes)
-        except builder.ParseError as error:
-            name, said = names.get(error.node, error.node), _named(error.message, names)
-            fix = next((fix for words, fix in _FIXES if words in said), "")
-            raise ModelError(
-                f"{path}: {builder.builder_version()} does not accept {error.op} {name!r}"
-                f"{f': {fix}' if fix else ''}. Its words: {said}"
-            ) from error
+            built = produce(file, bound, options, batches=(batch,))
+        except ParseError as error:
+            name, said = names.get(error.node, error.node), _named(error.said, names)
+            raise ParseError(path, bound.title, name, error.op, said) from error
         except ModelError as error:
             raise ModelError(_named(str(error), names).replace(str(file), str(path))) from error
     kernels = read_table(built.table)
@@ -192,9 +183,9 @@ def audit(
         path=str(path),
         rows=tuple(rows),
         compute_capability=compute_capability,
-        builder=builder.builder_version(),
+        builder=bound.title,
         seconds=built.seconds,
-        engine_bytes=built.engine_bytes,
+        engine_bytes=built.nbytes,
         kernels=len(kernels),
         conversions=sum(
             kernel not in computing

@@ -38,7 +38,7 @@ def require_onnx() -> Any:
         import onnx
     except ImportError as error:
         raise UnavailableError(
-            "quantization rewrites ONNX files with the package onnx, which is not installed: "
+            "ONNX files are read and rewritten with the package onnx, which is not installed: "
             "pip install 'edgert[quant]'"
         ) from error
     return onnx

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from edgert.atomic import write_atomically
 from edgert.errors import CalibrationError
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "CalibrationStats",
     "TensorStats",
     "digest_of_all",
-    "write_atomically",
 ]
 
 BINS = 32768
@@ -282,21 +281,6 @@ def _decode(archive: Any) -> CalibrationStats:
     if stats.data_digest != manifest["data"]:
         raise ValueError(f"its items have the digest {stats.data_digest}, not {manifest['data']}")
     return stats
-
-
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Put a file in place as a whole: whoever reads it, even after a power cut, sees old or new."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def digest_of_all(digests: Collection[str]) -> str:

@@ -13,28 +13,24 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgert.atomic import write_atomically
 from edgert.errors import CalibrationError
-from edgert.quant.statistics.stats import write_atomically
 
-__all__ = ["read_tensorrt_cache", "write_tensorrt_cache"]
+__all__ = ["read_tensorrt_cache", "tensorrt_cache", "write_tensorrt_cache"]
 
 _HEADER = re.compile(r"TRT-\d+-\w+")
 _HEX = re.compile(r"[0-9a-fA-F]{1,8}")
 
 
-def write_tensorrt_cache(
-    path: str | Path,
-    thresholds: Mapping[str, float],
-    *,
-    header: str = "TRT-100300-EntropyCalibration2",
-) -> None:
-    """Write what a calibrator's `read_calibration_cache` may return.
+def tensorrt_cache(
+    thresholds: Mapping[str, float], *, header: str = "TRT-100300-EntropyCalibration2"
+) -> bytes:
+    """What a calibrator's `read_calibration_cache` may return.
 
     TensorRT does not check which calibrator made a cache beyond the header: it has to be that of
     the version and the calibrator class that will read it.
 
     Args:
-        path: The file.
         thresholds: By tensor, the magnitude that becomes level 127: `Scales.thresholds`.
         header: The first line, `TRT-<version as one number>-<calibrator>`.
 
@@ -55,7 +51,17 @@ def write_tensorrt_cache(
                 f"{name}: the threshold is {threshold}, expected a finite number over 0"
             )
         lines.append(f"{name}: {struct.pack('>f', threshold / 127).hex()}")
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
+    return ("\n".join(lines) + "\n").encode()
+
+
+def write_tensorrt_cache(
+    path: str | Path,
+    thresholds: Mapping[str, float],
+    *,
+    header: str = "TRT-100300-EntropyCalibration2",
+) -> None:
+    """Write a calibration cache to a file; see `tensorrt_cache`."""
+    write_atomically(path, tensorrt_cache(thresholds, header=header))
 
 
 def read_tensorrt_cache(path: str | Path) -> tuple[str, dict[str, float]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgert.quant.statistics.stats import write_atomically
+from edgert.atomic import write_atomically
 
 __all__ = ["SMALLEST_SCALE", "Scales", "levels"]
 

@@ -1,0 +1,142 @@
+"""What an engine depends on besides its model: TensorRT, the GPU, the driver, CUDA."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from edgert.engines.tensorrt import Binding, binding
+from edgert.errors import UnavailableError
+
+__all__ = ["choose", "environment", "gpu_capability", "versions"]
+
+_DRIVER = (Path("/sys/module/nvidia/version"), Path("/etc/nv_tegra_release"))
+_L4T = re.compile(r"R(\d+) \(release\), REVISION: ([\d.]+)")
+_CUDA = Path("/usr/local/cuda/version.json")
+_CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu13", "nvidia-cuda-runtime-cu12")
+_CUDNN_PACKAGES = ("nvidia-cudnn-cu13", "nvidia-cudnn-cu12")
+_CUDNN = ("/usr/lib", "*-linux-gnu/libcudnn.so.*.*.*")
+
+
+def choose(runtime: str, compute_capability: str | None) -> tuple[Binding, str]:
+    """The TensorRT to build with, and the compute capability to build for.
+
+    Args:
+        runtime: "tensorrt", "tensorrt-rtx", or "auto": TensorRT-RTX where the GPU that is named is
+            not the one that is here, since it alone builds ahead of time; else what is here.
+        compute_capability: Such as "8.6"; None: of the GPU that is here.
+
+    Raises:
+        UnavailableError: The package is not here, or no GPU to build for.
+        ValueError: The runtime is unknown, or builds only for the GPU that is here.
+    """
+    here = gpu_capability()
+    if runtime == "auto" and compute_capability not in (None, here):
+        runtime = "tensorrt-rtx"
+    bound = binding(runtime)
+    if bound.runtime == "tensorrt-rtx":
+        if compute_capability is None and here is None:
+            raise UnavailableError(
+                f"no GPU to build for ({_why_no_gpu()}): name the compute capability of the one "
+                f"that will run the engine (compute_capability='8.6', --compute-capability 8.6)"
+            )
+        return bound, compute_capability or str(here)
+    if here is None:
+        raise UnavailableError(
+            f"{bound.title} builds on the GPU that will run the engine, and finds none "
+            f"({_why_no_gpu()}); TensorRT-RTX builds ahead of time "
+            f"(runtime='tensorrt-rtx', compute_capability='8.6')"
+        )
+    if compute_capability not in (None, here):
+        raise ValueError(
+            f"compute_capability is {compute_capability!r}, but {bound.title} builds for the GPU "
+            f"that is here, {here}; build on the other machine, or with runtime='tensorrt-rtx'"
+        )
+    return bound, here
+
+
+@functools.cache
+def gpu_capability() -> str | None:
+    """Of the first GPU, such as "8.7"; None without a GPU that edgert can use."""
+    from edgert.devices import context, cuda_state
+
+    if cuda_state() != "ok":
+        return None
+    try:
+        number = context(0).compute_capability
+    except UnavailableError:
+        return None
+    return f"{number // 10}.{number % 10}"
+
+
+def environment(bound: Binding, compute_capability: str) -> dict[str, str | None]:
+    """What an engine runs in; where any of it is another, it is built anew.
+
+    Returns:
+        "version" of the runtime, "compute_capability", and "driver", which is None where the
+        engine is for a GPU that is not here.
+    """
+    ahead = compute_capability != gpu_capability()
+    return {
+        "version": bound.version,
+        "compute_capability": compute_capability,
+        "driver": None if ahead else _driver(),
+    }
+
+
+def versions(bound: Binding) -> Mapping[str, str | None]:
+    """Of edgert, TensorRT, CUDA and cuDNN; None where one is not found."""
+    from edgert import __version__
+
+    return {
+        "edgert": __version__,
+        bound.runtime: bound.version,
+        "cuda": _package(*_CUDA_PACKAGES) or _toolkit(),
+        "cudnn": _package(*_CUDNN_PACKAGES) or _system_cudnn(),
+        "driver": _driver(),
+    }
+
+
+def _why_no_gpu() -> str:
+    from edgert.devices import cuda_state
+
+    state = cuda_state()
+    return "edgert has no kernels for it" if state == "ok" else state
+
+
+def _driver() -> str | None:
+    """The driver's version: a Jetson's is that of its L4T."""
+    for path in _DRIVER:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            continue
+        found = _L4T.search(text)
+        return f"L4T {found[1]}.{found[2]}" if found else text.splitlines()[0]
+    return None
+
+
+def _package(*names: str) -> str | None:
+    for name in names:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _toolkit() -> str | None:
+    try:
+        return str(json.loads(_CUDA.read_text(encoding="utf-8"))["cuda"]["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _system_cudnn() -> str | None:
+    folder, pattern = _CUDNN
+    found = sorted(Path(folder).glob(pattern))
+    return found[-1].name.partition(".so.")[2] if found else None

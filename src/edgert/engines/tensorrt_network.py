@@ -1,0 +1,143 @@
+"""TensorRT: an engine built for a GPU, its work on a stream of edgert's, over edgert's memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgert import _core
+from edgert.devices import context
+from edgert.engines import tensorrt
+from edgert.engines.base import Array, DeviceTensor, Run, TensorSpec
+from edgert.engines.device_binding import check_memory, items_of_run
+from edgert.engines.plan_file import PlanFile, read_plan_file
+from edgert.engines.tensorrt import Binding
+from edgert.engines.tensorrt_contexts import Contexts
+from edgert.engines.tensorrt_engine import Loaded, look_at
+from edgert.engines.tensorrt_load import load_engine
+from edgert.errors import ModelError
+
+__all__ = ["TensorRtNetwork"]
+
+
+class TensorRtNetwork:
+    """An engine of TensorRT or TensorRT-RTX, loaded on a GPU.
+
+    The weights are there once; each binding has memory of its own for what lies between the layers,
+    `context_bytes` at most, and nothing is taken after that.
+
+    Args:
+        path: An engine: bare, or behind Ultralytics' header.
+        runtime: "tensorrt", "tensorrt-rtx", or "auto" for the one that built it.
+        ordinal: Number of the GPU.
+        binding: Another TensorRT than the installed one.
+
+    Attributes:
+        file: What the file says of itself.
+        context_bytes: Device memory that a binding takes for its contexts, at most.
+
+    Raises:
+        EngineMismatchError: The engine was built by another TensorRT or for another GPU.
+        ModelError: The file is no engine, is damaged, or its inputs and outputs cannot be used.
+        UnavailableError: The TensorRT that built it, or the GPU, is not here.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        runtime: str = "auto",
+        ordinal: int = 0,
+        binding: Binding | None = None,
+    ) -> None:
+        self.path = str(path)
+        self.device = f"cuda:{ordinal}"
+        self.file = _read(self.path, runtime)
+        self.runtime = self.file.runtime
+        found = binding or tensorrt.binding(self.runtime)
+        gpu = context(ordinal)
+        engine = load_engine(self.file, found, gpu)
+        self._loaded = look_at(self.path, found, engine, gpu)
+        self.inputs: tuple[TensorSpec, ...] = (self._loaded.input,)
+        self.outputs = self._loaded.outputs
+        self.metadata: Mapping[str, str] = self.file.metadata
+        self.context_bytes = max((p.memory_bytes for p in self._loaded.profiles), default=0)
+        self._on_host: _FromHost | None = None
+        self._from_host = threading.Lock()
+
+    def infer(self, feed: Array) -> list[Array]:
+        """Run once on a whole input array; returns all outputs as new arrays."""
+        if feed.dtype != self.inputs[0].dtype:
+            raise ModelError(f"{self.path}: found {feed.dtype}, expected {self.inputs[0]}")
+        with self._from_host:
+            on_host = self._on_host
+            if on_host is None or on_host.shape != feed.shape:
+                on_host = self._on_host = _FromHost(self._loaded, feed.shape)
+            return on_host.infer(feed)
+
+    def bind(self, feed: Array, outputs: Mapping[str, Array]) -> Run:
+        """See `Network.bind`; what goes in and comes out is copied to and from the GPU."""
+        names = [spec.name for spec in self.outputs]
+        fixed = self.inputs[0].shape[0] is not None
+
+        def run(batch: int) -> None:
+            items = len(feed) if fixed else batch
+            found = dict(zip(names, self.infer(feed[:items]), strict=True))
+            for name, array in outputs.items():
+                array[:items] = found[name]
+
+        return run
+
+    def bind_device(
+        self, stream: int, feed: DeviceTensor, outputs: Sequence[tuple[str, DeviceTensor]]
+    ) -> Run:
+        """See `DeviceNetwork.bind_device`."""
+        check_memory(self, feed, outputs)
+        self._on_host = None  # it was for looking at the model: its memory is wanted elsewhere
+        contexts = Contexts(self._loaded, stream, feed, dict(outputs))
+
+        def run(batch: int) -> None:
+            contexts.enqueue(items_of_run(self, feed, batch))
+
+        return run
+
+
+class _FromHost:
+    """A binding to memory of its own, for inputs of one shape from the host."""
+
+    def __init__(self, loaded: Loaded, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self._gpu = loaded.gpu
+        self._names = [spec.name for spec in loaded.outputs]
+        self._feed = self._gpu.empty(shape, loaded.input.dtype)
+        address = self._feed.__cuda_array_interface__["data"][0]
+        feed = DeviceTensor(loaded.input.dtype, shape, address)
+        self._contexts = Contexts(loaded, self._gpu.intake, feed, {})
+
+    def infer(self, feed: Array) -> list[Array]:
+        self._gpu.copy_from(self._feed, np.ascontiguousarray(feed))
+        self._contexts.enqueue(self.shape[0])
+        return [self._read(self._contexts.own[name]) for name in self._names]
+
+    def _read(self, array: _core.DeviceArray) -> Array:
+        return self._gpu.from_interface(_Written(array, self._gpu.intake)).numpy()
+
+
+class _Written:
+    """An array that is read once the stream that writes it is that far."""
+
+    def __init__(self, array: _core.DeviceArray, stream: int) -> None:
+        self.__cuda_array_interface__ = {**array.__cuda_array_interface__, "stream": stream}
+
+
+def _read(path: str, runtime: str) -> PlanFile:
+    file = read_plan_file(path)
+    if runtime not in ("auto", file.runtime):
+        raise ModelError(
+            f"{path}: an engine of {file.builder}, but runtime {runtime!r} was asked for; leave "
+            f"runtime out, or build one with edgert build --runtime {runtime}"
+        )
+    return file
