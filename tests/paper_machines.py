@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from edgert.availability import Choice
 from edgert.doctor import Machine
 from edgert.doctor.machine import Driver, Interpreter
 
@@ -134,7 +135,9 @@ def orin_nano(root: Path) -> Machine:
             "tensorrt": hidden,
             "tensorrt-rtx": "package tensorrt-rtx not installed",
         },
-        choose_device=lambda _: ("cpu", f"no GPU: {WITHOUT_CUDA}"),
+        choose=lambda: Choice(
+            "onnxruntime", "cpu", f"nothing here runs models on the GPU: {WITHOUT_CUDA}"
+        ),
         driver=lambda: Driver("ok", "12.6", [("Orin", 87, True, 7990145024)]),
         python=Interpreter((3, 10), "/home/user/venv/bin/python", "/home/user/venv", False),
         architecture="aarch64",
@@ -180,7 +183,7 @@ def agx_orin(root: Path) -> Machine:
             "tensorrt": "ok",
             "tensorrt-rtx": "package tensorrt-rtx not installed",
         },
-        choose_device=lambda _: ("cuda:0", "a GPU is here"),
+        choose=lambda: Choice("tensorrt", "cuda:0", "a GPU and TensorRT 10.16.1.7 are here"),
         driver=lambda: Driver("ok", "13.2", [("Orin", 87, True, 65893376000)]),
         python=Interpreter((3, 12), "/opt/edgert/bin/python", "/opt/edgert", True),
         architecture="aarch64",
@@ -220,7 +223,9 @@ def rtx(root: Path) -> Machine:
             "tensorrt": "package tensorrt not installed",
             "tensorrt-rtx": "package tensorrt-rtx not installed",
         },
-        choose_device=lambda _: ("cpu", f"no GPU: {WITHOUT_CUDA}"),
+        choose=lambda: Choice(
+            "onnxruntime", "cpu", f"nothing here runs models on the GPU: {WITHOUT_CUDA}"
+        ),
         driver=lambda: Driver("ok", "13.0", [("NVIDIA GeForce RTX 4070", 89, False, 12480086016)]),
         python=Interpreter((3, 12), "/home/user/.venv/bin/python", "/home/user/.venv", False),
         architecture="x86_64",
@@ -259,7 +264,7 @@ def no_gpu(root: Path) -> Machine:
             "tensorrt": "package tensorrt not installed",
             "tensorrt-rtx": "package tensorrt-rtx not installed",
         },
-        choose_device=lambda _: ("cpu", "no GPU: libcuda.so.1 not found"),
+        choose=lambda: Choice("onnxruntime", "cpu", "no GPU: libcuda.so.1 not found"),
         driver=lambda: Driver("libcuda.so.1 not found"),
         python=Interpreter((3, 13), "/usr/bin/python3", "", True),
         architecture="x86_64",
@@ -289,7 +294,7 @@ def container(root: Path) -> Machine:
             "tensorrt": "package tensorrt not installed",
             "tensorrt-rtx": "package tensorrt-rtx not installed",
         },
-        choose_device=lambda _: ("cpu", "no GPU: libcuda.so.1 not found"),
+        choose=lambda: Choice("onnxruntime", "cpu", "no GPU: libcuda.so.1 not found"),
         driver=lambda: Driver("libcuda.so.1 not found"),
         python=Interpreter((3, 10), "/usr/bin/python3", "", True),
         architecture="aarch64",

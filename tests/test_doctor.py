@@ -223,12 +223,12 @@ def test_every_failure_is_a_fact(tmp_path):
         version_of=fail,
         has_module=fail,
         backends=fail,
-        choose_device=fail,
+        choose=fail,
         driver=fail,
     )
     found = examine(machine, require=["tensorrt"])
     facts = {fact.name: fact for facts in found.sections.values() for fact in facts}
-    for name in ("driver", "devices", "backends", "device", "tensorrt package", "onnxruntime"):
+    for name in ("driver", "devices", "backends", "runtime", "tensorrt package", "onnxruntime"):
         assert facts[name].found == "cannot be found out: RuntimeError: it broke"
     assert facts["board"].found == "not known: no device tree, no DMI"
     assert not found.can_run

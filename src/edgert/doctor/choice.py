@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgert.doctor.fact import Fact
+from edgert.doctor.fact import Fact, State
 from edgert.doctor.machine import Machine
 
 __all__ = ["FACTS"]
 
 
-def device(machine: Machine) -> Iterator[Fact]:
-    """What `device="auto"` means here."""
-    chosen, why = machine.choose_device("auto")
-    if chosen == "cpu" and machine.has_nvidia_gpu:
-        yield Fact("device", f"{chosen}: {why}", "warning")
-    else:
-        yield Fact("device", f"{chosen}: {why}")
+def runtime(machine: Machine) -> Iterator[Fact]:
+    """What "auto" means here: for the runtime, for the device."""
+    runtime, device, why = machine.choose()
+    state: State = "warning" if device == "cpu" and machine.has_nvidia_gpu else "ok"
+    yield Fact("runtime and device", f"{runtime} on {device}: {why}", state)
 
 
 def threads(machine: Machine) -> Iterator[Fact]:
@@ -26,4 +24,4 @@ def threads(machine: Machine) -> Iterator[Fact]:
     yield Fact("threads", f"{num_threads()} on the host (EDGERT_THREADS, edgert.set_num_threads)")
 
 
-FACTS = (device, threads)
+FACTS = (runtime, threads)

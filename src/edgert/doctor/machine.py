@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgert.availability import backends, choose_device
+from edgert.availability import Choice, backends, choose
 from edgert.devices import KERNELS
 
 __all__ = ["Driver", "Interpreter", "Machine"]
@@ -121,7 +121,7 @@ class Machine:
         version_of: The version of an installed Python package, or None.
         has_module: Whether this Python finds a module.
         backends: `edgert.backends`.
-        choose_device: `edgert.availability.choose_device`.
+        choose: `edgert.availability.choose`.
         driver: What is known of NVIDIA's driver.
         kernels: Folder of edgert's own kernels.
         python: The interpreter.
@@ -134,7 +134,7 @@ class Machine:
     version_of: Callable[[str], str | None] = version_of
     has_module: Callable[[str], bool] = has_module
     backends: Callable[[], dict[str, str]] = backends
-    choose_device: Callable[[str], tuple[str, str]] = choose_device
+    choose: Callable[[], Choice] = choose
     driver: Callable[[], Driver] = Driver.here
     kernels: Path = KERNELS
     python: Interpreter = field(default_factory=Interpreter.here)

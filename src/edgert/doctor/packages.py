@@ -15,7 +15,7 @@ _PACKAGES = (
     ("av", (12,), ""),
     ("pillow", (10, 1), ""),
     ("rich", (13,), ""),
-    ("onnx", (1, 16), "edgert quantize: pip install 'edgert[quant]'"),
+    ("onnx", (1, 16), "edgert build and edgert quantize: pip install 'edgert[quant]'"),
     ("pycocotools", (2, 0, 7), "edgert eval: pip install 'edgert[eval]'"),
     ("opencv-python", (4,), "edgert run --show"),
 )
