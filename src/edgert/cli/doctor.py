@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from edgert.cli.output import open_output
+from edgert.cli.selftest import run_selftest, show_selftest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,10 +22,13 @@ __all__ = ["add_parser", "run"]
 _EXAMPLE = """example:
   edgert doctor
   edgert doctor --require tensorrt cuda --json-report doctor.json
+  edgert doctor --selftest
 
 Looks at the board, driver, TensorRT, Python packages, power mode, memory and temperature, and says
-what edgert will use and what to type for what is missing. Changes nothing, opens no GPU. Exit
-status 1: no model can be run here, or something of --require is not there.
+what edgert will use and what to type for what is missing. Changes nothing. --selftest builds small
+networks, runs them on every runtime that is here, compares with ONNX Runtime on the CPU, and tells
+of each step whether it works: what to run on a new machine, and to send with a report of a bug.
+Exit status 1: no model can be run here, something of --require is not there, or a step failed.
 """
 _STYLES = {"ok": "green", "absent": "dim", "warning": "yellow", "missing": "red"}
 _NAME_WIDTH = 25
@@ -49,7 +53,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="fail unless these can be used: onnxruntime, cuda, tensorrt, tensorrt-rtx, "
         "or any name of edgert.backends()",
     )
-    add("--json-report", metavar="PATH", help="write the facts as JSON; - for standard output")
+    add("--selftest", action="store_true", help="also try every runtime with small networks")
+    add("--json-report", metavar="PATH", help="write all of it as JSON; - for standard output")
     add("--quiet", action="store_true", help="print no facts, only what fails")
     parser.set_defaults(run=run)
 
@@ -61,17 +66,28 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         output = open_output(args.json_report or None, stack)
         found = examine(require=args.require)
-        if output is not None:
-            output.write((json.dumps(found.to_dict(), indent=2) + "\n").encode())
-    if not args.quiet and args.json_report != "-":
-        from rich.console import Console
+        shown = not args.quiet and args.json_report != "-"
+        if shown:
+            from rich.console import Console
 
-        show(found, Console(highlight=False, soft_wrap=True))
+            console = Console(highlight=False, soft_wrap=True)
+            show(found, console)
+        record = run_selftest(args.quiet) if args.selftest else None
+        if output is not None:
+            report = found.to_dict()
+            if record is not None:
+                report["selftest"] = record.to_dict()
+            output.write((json.dumps(report, indent=2) + "\n").encode())
+    if record is not None and shown:
+        show_selftest(record, console)
     for name, reason in found.lacking.items():
         print(f"edgert: {name} is asked for, but: {reason}", file=sys.stderr)
     if not found.can_run:
         print("edgert: no runtime here can run a model", file=sys.stderr)
-    return 1 if found.lacking or not found.can_run else 0
+    failed = 0 if record is None else record.count("failed")
+    if failed:
+        print(f"edgert: selftest: {failed} steps failed", file=sys.stderr)
+    return 1 if found.lacking or not found.can_run or failed else 0
 
 
 def show(found: Examination, console: Console) -> None:
