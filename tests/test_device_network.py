@@ -65,7 +65,7 @@ def doubled(runtime: str, version: str, capability: str) -> Callable[[Path], Dev
 
     def make(path: Path) -> DeviceNetwork:
         from edgert.engines.tensorrt_network import TensorRtNetwork
-        from tensorrt_double import double, write_engine
+        from tensorrt_runtime_double import double, write_engine
 
         binding, world = double(runtime, version)
         world.capability = capability

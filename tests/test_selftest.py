@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -108,42 +109,43 @@ def test_precisions_are_of_one_network(tmp_path):
 # ---- where there is no GPU
 
 
-def no_gpu() -> bool:
-    from edgert import backends
-
-    return backends()["cuda:0"] != "ok"
-
-
-def test_without_a_gpu_it_says_what_was_not_tried(monkeypatch, tmp_path):
-    if not no_gpu():
-        pytest.skip("a GPU, or the fake, is here")
-    record = selftest()
-    assert record.count("failed") == 0, text_of(record)
-    for precision in PRECISIONS:
-        assert set(states(record, f"onnxruntime:cpu {precision}").values()) == {"passed"}
-        assert set(states(record, f"tensorrt {precision}").values()) == {"skipped"}
-    assert set(states(record, "pipeline onnxruntime:cpu").values()) == {"passed"}
-    if find_spec("tensorrt_rtx") or find_spec("tensorrt_rtx_bindings"):
-        for precision in PRECISIONS:
-            steps = record.of(f"tensorrt-rtx {precision}")
-            assert steps["build"].state == "passed"
-            assert "compute capability 8.6" in steps["build"].detail
-            assert steps["load"].detail == "libcuda.so.1 not found"
-
-
-def test_command(tmp_path):
+def command(**environment):
     done = subprocess.run(
         [sys.executable, "-m", "edgert", "doctor", "--selftest", "--json-report", "-"],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
+        env={**os.environ, **environment},
     )
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_without_a_gpu_it_says_what_was_not_tried():
+    report = command(EDGERT_LIBCUDA="/nowhere/libcuda.so.1")
+    assert report["can_run"]
+    assert report["selftest"]["failed"] == 0
+    steps = {(step["subject"], step["name"]): step for step in report["selftest"]["steps"]}
+    nowhere = "/nowhere/libcuda.so.1 not found"
+    for precision in PRECISIONS:
+        assert steps[f"onnxruntime:cpu {precision}", "run"]["state"] == "passed"
+        assert steps[f"onnxruntime:cuda {precision}", "replay"]["state"] == "skipped"
+        assert steps[f"tensorrt {precision}", "build"]["state"] == "skipped"
+        if find_spec("tensorrt_rtx") or find_spec("tensorrt_rtx_bindings"):
+            built = steps[f"tensorrt-rtx {precision}", "build"]
+            assert built["state"] == "passed"
+            assert "compute capability 8.6" in built["detail"]
+        assert nowhere in steps[f"tensorrt-rtx {precision}", "load"]["detail"]
+    for name in ("load", "run", "result"):
+        assert steps["pipeline onnxruntime:cpu", name]["state"] == "passed"
+    assert nowhere in steps["pipeline tensorrt", "build"]["detail"]
+
+
+def test_command_on_what_is_here():
+    report = command()
     assert report["selftest"]["failed"] == 0
     assert report["selftest"]["passed"] >= 9
-    assert report["can_run"]
 
 
 def test_without_the_package_onnx(monkeypatch):
@@ -159,8 +161,8 @@ def test_without_the_package_onnx(monkeypatch):
 
 @pytest.fixture
 def tensorrt_here(monkeypatch):
-    """TensorRT 10.3 of tests/tensorrt_double.py, with a builder that is none."""
-    from tensorrt_double import double, write_engine
+    """TensorRT 10.3 of tests/tensorrt_runtime_double.py, with a builder that is none."""
+    from tensorrt_runtime_double import double, write_engine
 
     bound, world = double("tensorrt", "10.3.0")
     world.capability = "8.7"

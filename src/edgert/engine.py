@@ -36,7 +36,9 @@ class Engine:
         cells: Pose networks: which pixel a heatmap cell stands for, "corner" or "center".
         refine: Pose networks: how a peak is refined between cells, "none", "quarter" or "dark".
         max_batch: Pose networks with open batch: people per run at most. None: 8 on the CPU, 16 on
-            a GPU.
+            a GPU, or what an engine was built for.
+        fallback: Where an engine cannot be loaded or its first run fails, take the FP16 one that
+            was built beside it, with a warning.
 
     Attributes:
         why: Why "auto" took the runtime and the device that it took; empty where they were named.
@@ -63,6 +65,7 @@ class Engine:
         cells: str | None = None,
         refine: str | None = None,
         max_batch: int | None = None,
+        fallback: bool = False,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}, expected at least 1, or None for all cores")
@@ -70,7 +73,7 @@ class Engine:
             raise ValueError(f"max_batch is {max_batch}, expected at least 1")
         self.network: Network
         self.network, self.why = load(
-            Path(path), Wanted(runtime, device, precision, threads, providers, max_batch)
+            Path(path), Wanted(runtime, device, precision, threads, providers, max_batch, fallback)
         )
         self.size = size
         self.mean = mean
@@ -78,7 +81,7 @@ class Engine:
         self.padding = padding
         self.cells = cells
         self.refine = refine
-        self.max_batch = max_batch or (8 if self.network.device == "cpu" else 16)
+        self.max_batch = _max_batch(self.network, max_batch)
         _check_input(self.network)
 
     @property
@@ -101,6 +104,23 @@ class Engine:
         """The model's own key-value notes."""
         return self.network.metadata
 
+    @property
+    def precision(self) -> str | None:
+        """What it computes in: "fp32", "fp16" or "int8"; None of an engine that does not say."""
+        if hasattr(self.network, "precision"):
+            found: str | None = self.network.precision
+            return found
+        return {"float32": "fp32", "float16": "fp16"}[str(self.inputs[0].dtype)]
+
+    @property
+    def lane_bytes(self) -> int | None:
+        """Device memory that each lane takes for what lies between the layers.
+
+        None where the runtime does not tell before it runs.
+        """
+        found: int | None = getattr(self.network, "context_bytes", None)
+        return found
+
     def __call__(self, feed: Array) -> list[Array]:
         """Run the network once.
 
@@ -113,10 +133,21 @@ class Engine:
         return self.network.infer(feed)
 
     def __repr__(self) -> str:
+        memory = "" if self.lane_bytes is None else f"; {self.lane_bytes / 1e6:.1f} MB a lane"
         return (
             f"Engine({Path(self.path).name!r}, {self.network.runtime} on {self.network.device}: "
-            f"{'; '.join(map(str, self.inputs))} -> {'; '.join(map(str, self.outputs))})"
+            f"{'; '.join(map(str, self.inputs))} -> {'; '.join(map(str, self.outputs))}{memory})"
         )
+
+
+def _max_batch(network: Network, wanted: int | None) -> int:
+    most: int | None = getattr(network, "max_batch", None)
+    if wanted is not None and most is not None and wanted > most:
+        raise ModelError(
+            f"{network.path}: max_batch {wanted} was asked for, but the engine was built for at "
+            f"most {most}; build it anew with edgert build --max-batch {wanted}"
+        )
+    return wanted or min(8 if network.device == "cpu" else 16, most or 16)
 
 
 def _check_input(network: Network) -> None:

@@ -7,6 +7,7 @@ __all__ = [
     "DamagedInputWarning",
     "EngineMismatchError",
     "Error",
+    "FallbackWarning",
     "ModelError",
     "SinkError",
     "SourceError",
@@ -65,3 +66,7 @@ class CalibrationWarning(UserWarning):
 
 class CacheWarning(UserWarning):
     """Kept engines that cannot be kept, or used, or are of another machine's making."""
+
+
+class FallbackWarning(UserWarning):
+    """What was asked for did not work, and what was provided for that case is used."""

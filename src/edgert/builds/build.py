@@ -46,6 +46,10 @@ class Built(os.PathLike[str]):
         """The engine's path."""
         return str(self.path)
 
+    def __str__(self) -> str:
+        """Likewise."""
+        return str(self.path)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
         return {

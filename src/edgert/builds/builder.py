@@ -78,37 +78,28 @@ def produce(
     monitor = Monitor(on_progress)
     with bound.lock, bound.log.record() as log:
         started = time.perf_counter()
-        builder = _builder(bound, log)
-        network = builder.create_network(_creation_flags(bound, options))
-        parser = bound.api.OnnxParser(network, bound.log.sink)
-        if options.dla_core is not None and hasattr(bound.api.OnnxParserFlag, "ADJUST_FOR_DLA"):
-            parser.set_flag(bound.api.OnnxParserFlag.ADJUST_FOR_DLA)
-        if not parser.parse_from_file(str(path)):
-            raise parse_error(name, bound, parser)
-        config = configure(bound, builder, options, precision, monitor_of(bound, monitor))
-        add_profiles(
-            name,
-            builder,
-            network,
-            config,
-            batches,
-            options.shapes,
-            only_largest=options.dla_core is not None,
-        )
-        measured = _use_timings(bound, config, timings)
+        # All that calls back from TensorRT's own frames.
         with interruptible(monitor):
+            builder = _builder(bound, log)
+            network = builder.create_network(_creation_flags(bound, options))
+            _parse(path, name, bound, network, options)
+            config = configure(bound, builder, options, precision, monitor_of(bound, monitor))
+            fixed = options.dla_core is not None
+            add_profiles(
+                name, builder, network, config, batches, options.shapes, only_largest=fixed
+            )
+            measured = _use_timings(bound, config, timings)
             engine = builder.build_serialized_network(network, config)
         monitor.check()
         if engine is None:
             raise build_error(name, bound, log)
+        warnings = (text.strip() for kind, text in log.lines if kind == "WARNING")
         return Product(
             engine=engine,
             nbytes=engine.nbytes,
             table=next((text for _, text in log.lines if text.startswith("Layers:")), ""),
             seconds=time.perf_counter() - started,
-            warnings=tuple(
-                dict.fromkeys(text.strip() for kind, text in log.lines if kind == "WARNING")
-            ),
+            warnings=tuple(dict.fromkeys(warnings)),
             timings=None if measured is None else measured.serialize(),
         )
 
@@ -119,6 +110,20 @@ def _builder(bound: Binding, log: Record) -> trt.Builder:
     except TypeError as error:  # the factory's null pointer, as pybind11 tells of it
         raise start_error(bound, log) from error
     return builder
+
+
+def _parse(
+    path: str | Path,
+    name: str | Path,
+    bound: Binding,
+    network: trt.INetworkDefinition,
+    options: BuildOptions,
+) -> None:
+    parser = bound.api.OnnxParser(network, bound.log.sink)
+    if options.dla_core is not None and hasattr(bound.api.OnnxParserFlag, "ADJUST_FOR_DLA"):
+        parser.set_flag(bound.api.OnnxParserFlag.ADJUST_FOR_DLA)
+    if not parser.parse_from_file(str(path)):
+        raise parse_error(name, bound, parser)
 
 
 def _creation_flags(bound: Binding, options: BuildOptions) -> int:

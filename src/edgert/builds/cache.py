@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from edgert.builds.key import Key
 from edgert.builds.manifest import Manifest, manifest_path
+from edgert.builds.options import size_bytes
 from edgert.builds.shelf import is_locked
 from edgert.errors import ModelError
 
@@ -19,7 +19,6 @@ __all__ = ["Cache", "default_folder", "limit_bytes"]
 
 _SUFFIX = ".engine"
 _LIMIT_BYTES = 8 << 30
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 # Of what was half-written when its writer was killed. A write takes seconds.
 _DRAFT_AGE_S = 3600.0
 
@@ -38,11 +37,10 @@ def limit_bytes() -> int:
     Raises:
         ValueError: It is no size.
     """
-    text = os.environ.get("EDGERT_CACHE_LIMIT", str(_LIMIT_BYTES))
-    found = re.fullmatch(r"(\d+)([KMG]?)", text.strip(), re.IGNORECASE)
-    if found is None:
-        raise ValueError(f"EDGERT_CACHE_LIMIT is {text!r}, expected bytes, or such as 500M or 4G")
-    return int(found[1]) * _UNITS[found[2].upper()]
+    try:
+        return size_bytes(os.environ.get("EDGERT_CACHE_LIMIT", str(_LIMIT_BYTES)))
+    except ValueError as error:
+        raise ValueError(f"EDGERT_CACHE_LIMIT: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,10 @@ class Cache:
     folder: Path
     limit: int
 
-    def path(self, stem: str, key: Key) -> Path:
-        """Where the engine of a key is kept."""
+    def path(self, key: Key) -> Path:
+        """Where the engine of a key is kept, whatever the model's file is called."""
         capability = key.environment["compute_capability"]
-        name = f"{stem}.{key.request['precision']}.sm{capability}.{key.digest[:16]}{_SUFFIX}"
+        name = f"{key.request['precision']}.sm{capability}.{key.digest[:20]}{_SUFFIX}"
         return self.folder / name
 
     def timings(self, key: Key) -> Path:

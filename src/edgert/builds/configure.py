@@ -43,9 +43,10 @@ def check(bound: Binding, options: BuildOptions) -> None:
         )
     if rtx and options.dla_core is not None:
         raise UnavailableError(f"dla_core: {bound.title} is for RTX cards, which have no DLA")
-    if rtx and options.hardware_compatibility is not None:
+    if rtx and (options.hardware_compatibility is not None or options.version_compatible):
         raise UnavailableError(
-            f"hardware_compatibility: {bound.title} names its targets by compute_capability"
+            f"hardware_compatibility, version_compatible: {bound.title} has neither: its engines "
+            f"are finished on the GPU that runs them; name it with compute_capability"
         )
     if options.hardware_compatibility is not None:
         known = bound.api.HardwareCompatibilityLevel.__members__

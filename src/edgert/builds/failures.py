@@ -41,7 +41,11 @@ _DRIVER = (
     "the driver is older than the CUDA that this TensorRT is made for, or there is none: update "
     "it, or install the TensorRT of this JetPack (sudo apt install tensorrt)"
 )
-_DLA = "add GPU fallback's layers to another precision, or build without dla_core"
+_LEAN = (
+    "a version-compatible engine carries the lean runtime, which is not here: pip install "
+    "tensorrt-lean, or sudo apt install libnvinfer-lean10"
+)
+_DLA = "the DLA cannot do this model, not even with GPU fallback; build without dla_core"
 # Its words about the whole -> the fix, the most specific first.
 _FIXES = (
     (("OutOfMemory", "ut of memory", "MEM_ALLOC", "bad_alloc", "amount of GPU memory"), _MEMORY),
@@ -49,6 +53,7 @@ _FIXES = (
       "Target GPU SM"), _CAPABILITY),
     (("driver version is insufficient", "CUDA initialization failure", "no CUDA-capable"), _DRIVER),
     (("any implementation for node", "nsufficient workspace", "insufficient memory"), _WORKSPACE),
+    (("nvinfer_lean",), _LEAN),
     (("DLA",), _DLA),
 )  # fmt: skip
 

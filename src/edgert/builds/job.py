@@ -13,7 +13,7 @@ from edgert.builds.builder import Product, produce
 from edgert.builds.configure import check, is_weakly_typed
 from edgert.builds.environment import choose, environment, versions
 from edgert.builds.key import Key
-from edgert.builds.layers import Layer, from_table
+from edgert.builds.layers import Layer, from_table, layers_of
 from edgert.builds.manifest import Manifest
 from edgert.builds.options import BuildOptions
 from edgert.builds.precision import half_model, plan_precision
@@ -80,9 +80,16 @@ class Job:
         )
 
     def _layers(self, product: Product) -> tuple[Layer, ...]:
+        """Nothing where edgert does not know this version's form: the engine is as good."""
         try:
-            return from_table(product.table) if product.table else ()
-        except ModelError:  # a version whose table edgert does not know: the engine is as good
+            if self.bound.runtime == "tensorrt-rtx":
+                return from_table(product.table)
+            runtime = self.bound.api.Runtime(self.bound.log.sink)
+            # An engine that loads with later versions brings its own runtime, which is code.
+            runtime.engine_host_code_allowed = self.options.version_compatible
+            engine = runtime.deserialize_cuda_engine(product.engine)
+            return () if engine is None else layers_of(self.bound, engine)
+        except ModelError:
             return ()
 
 

@@ -22,9 +22,10 @@ from edgert.builds.progress import OnProgress
 from edgert.builds.shelf import find, locked, store
 from edgert.errors import CacheWarning, ModelError
 
-__all__ = ["Kept", "keep"]
+__all__ = ["WAITING", "Kept", "keep"]
 
-_WAITING = "waiting for another builder of this engine"
+WAITING = "waiting for another builder of this engine"
+"""What `on_progress` is told where another thread or process is at it."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ def keep(
         ModelError: It cannot be built, `output` cannot be written, or a mismatch is an error.
     """
     stem = job.source.path.stem
-    place = output or (_temporary(stem) if cache is None else cache.path(stem, job.key))
+    place = output or (_temporary(stem) if cache is None else cache.path(job.key))
     manifest = find(place, job.key, tell=False)
     if manifest is not None:
         return _hit(place, manifest, cache)
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(place, lambda: on_progress(_WAITING, 0, None)))
+            stack.enter_context(locked(place, lambda: on_progress(WAITING, 0, None)))
         except OSError as error:
             place, cache = _elsewhere(place, output, error), None
         else:
@@ -98,9 +99,9 @@ def _check_mismatch(job: Job, place: Path, cache: Cache | None, on_mismatch: str
         except ModelError:
             others = []
     for manifest in others:
-        if manifest.key.request != job.key.request:
-            continue
         told = "; ".join(manifest.key.differences(job.key.environment))
+        if manifest.key.request != job.key.request or not told:
+            continue
         text = f"{job.source.path}: the engine that is kept does not fit: {told}"
         if on_mismatch == "error":
             raise ModelError(f"{text}. Build it again: on_mismatch='rebuild', or edgert build")

@@ -7,11 +7,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from edgert.engines.tensorrt import Binding
 from edgert.errors import ModelError
 
-__all__ = ["Layer", "LayerTensor", "from_inspector", "from_table"]
+if TYPE_CHECKING:
+    from edgert.engines.tensorrt import trt
+
+__all__ = ["Layer", "LayerTensor", "from_inspector", "from_table", "layers_of"]
 
 _NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 # TensorRT's words for types: in the builder's table, in "Datatype", and within the sentences of
@@ -63,6 +67,16 @@ class Layer:
     inputs: tuple[LayerTensor, ...]
     outputs: tuple[LayerTensor, ...]
     nodes: tuple[str, ...]
+
+
+def layers_of(bound: Binding, engine: trt.ICudaEngine) -> tuple[Layer, ...]:
+    """What a loaded engine says of its layers.
+
+    Raises:
+        ModelError: It is not of the form that TensorRT documents.
+    """
+    inspector = engine.create_engine_inspector()
+    return from_inspector(inspector.get_engine_information(bound.api.LayerInformationFormat.JSON))
 
 
 def from_inspector(text: str) -> tuple[Layer, ...]:

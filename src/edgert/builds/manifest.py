@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ _FORMAT = "edgert engine"
 _VERSION = 1
 
 
-def manifest_path(engine: str | Path) -> Path:
+def manifest_path(engine: str | os.PathLike[str]) -> Path:
     """Where an engine's manifest stands: `<engine>.json`."""
-    return Path(f"{engine}.json")
+    return Path(f"{os.fspath(engine)}.json")
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ class Manifest:
     batches: tuple[int, ...]
     key: Key
     versions: Mapping[str, str | None]
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str] = field(repr=False)
     engine_bytes: int
     engine_sha256: str
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer, ...] = field(repr=False)
     warnings: tuple[str, ...]
     seconds: float
     built_at: str
@@ -66,7 +67,7 @@ class Manifest:
         return str(self.key.request["runtime"])
 
     @classmethod
-    def load(cls, engine: str | Path) -> Manifest:
+    def load(cls, engine: str | os.PathLike[str]) -> Manifest:
         """Of an engine.
 
         Raises:
@@ -86,7 +87,7 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{path}: not a manifest that edgert writes: {error!r}") from error
 
-    def save(self, engine: str | Path) -> None:
+    def save(self, engine: str | os.PathLike[str]) -> None:
         """Write it beside an engine.
 
         Raises:
@@ -99,11 +100,7 @@ class Manifest:
         """Everything, for JSON."""
         return {"format": _FORMAT, "version": _VERSION, **asdict(self)}
 
-    def with_fallback(self, fallback: str | None) -> Manifest:
-        """The same with another fallback."""
-        return replace(self, fallback=fallback)
-
-    def fits(self, engine: str | Path) -> bool:
+    def fits(self, engine: str | os.PathLike[str]) -> bool:
         """Whether an engine's bytes are those that were built.
 
         Raises:
@@ -122,7 +119,7 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def fallback_of(engine: str | Path) -> Path | None:
+def fallback_of(engine: str | os.PathLike[str]) -> Path | None:
     """The FP16 engine that was built beside an engine; None where there is none, or no longer.
 
     Raises:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LEVELS", "PRECISIONS", "BuildOptions"]
+__all__ = ["COMPATIBILITY", "LEVELS", "PRECISIONS", "BuildOptions", "size_bytes"]
 
 PRECISIONS = ("auto", "fp32", "fp16", "int8")
 LEVELS = range(6)
 """TensorRT's builder optimisation levels."""
 
-_COMPATIBILITY = ("AMPERE_PLUS", "SAME_COMPUTE_CAPABILITY")
+COMPATIBILITY = ("AMPERE_PLUS", "SAME_COMPUTE_CAPABILITY")
+"""Members of TensorRT's HardwareCompatibilityLevel."""
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,7 @@ class BuildOptions:
     def __post_init__(self) -> None:
         _one_of("precision", self.precision, PRECISIONS)
         if self.hardware_compatibility is not None:
-            _one_of("hardware_compatibility", self.hardware_compatibility, _COMPATIBILITY)
+            _one_of("hardware_compatibility", self.hardware_compatibility, COMPATIBILITY)
         if self.optimization_level is not None and self.optimization_level not in LEVELS:
             raise ValueError(f"optimization_level is {self.optimization_level}, expected 0 to 5")
         for name, least in (("max_batch", 1), ("workspace_bytes", 1), ("dla_core", 0)):
@@ -61,6 +65,18 @@ class BuildOptions:
             lines = repr(sorted(self.calibration.items())).encode()
             values["calibration"] = hashlib.sha256(lines).hexdigest()
         return values
+
+
+def size_bytes(text: str) -> int:
+    """A size such as "4G", "500M" or "1048576".
+
+    Raises:
+        ValueError: It is no size.
+    """
+    found = re.fullmatch(r"(\d+)([KMG]?)", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise ValueError(f"{text!r} is no size, expected bytes, or such as 500M or 4G")
+    return int(found[1]) * _UNITS[found[2].upper()]
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgert.errors import ModelError
 
@@ -48,24 +48,31 @@ def add_profiles(
             raise ValueError(
                 f"shapes names {name!r}; the model has {', '.join(t.name for t in inputs)}"
             )
-    if not any(-1 in tuple(tensor.shape) for tensor in inputs):
+    found = {tensor.name: _sizes(tensor.shape) for tensor in inputs}
+    if not any(-1 in sizes for sizes in found.values()):
         return
-    told = [(t.name, tuple(shapes.get(t.name, tuple(t.shape))), tuple(t.shape)) for t in inputs]
-    for name, shape, found in told:
+    told = {name: tuple(shapes.get(name, sizes)) for name, sizes in found.items()}
+    for name, shape in told.items():
         if -1 in shape[1:]:
             raise ModelError(
-                f"{path}: input {name} is {found}, with open sizes beyond the batch; name a shape "
-                f"for it (shapes={{{name!r}: (1, 3, 640, 640)}}, --shape)"
+                f"{path}: input {name} is {found[name]}, with open sizes beyond the batch; name a "
+                f"shape for it (shapes={{{name!r}: (1, 3, 640, 640)}}, --shape)"
             )
-    if not any(shape[0] == -1 for _, shape, _ in told):
+    if not any(shape[0] == -1 for shape in told.values()):
         batches = batches[-1:]
     least = 1
     for batch in batches[-1:] if only_largest else batches:
         profile = builder.create_optimization_profile()
-        for name, shape, _ in told:
+        for name, shape in told.items():
             most = batch if shape[0] == -1 else shape[0]
             fewest = most if only_largest or shape[0] != -1 else least
-            largest = (most, *shape[1:])
-            profile.set_shape(name, (fewest, *shape[1:]), largest, largest)
+            # As tuples, which TensorRT takes for its Dims and its stubs do not.
+            sizes: list[Any] = [(count, *shape[1:]) for count in (fewest, most, most)]
+            profile.set_shape(name, *sizes)
         config.add_optimization_profile(profile)
         least = batch + 1
+
+
+def _sizes(dims: Any) -> tuple[int, ...]:
+    """TensorRT's Dims as numbers; its stubs do not say that they can be iterated over."""
+    return tuple(dims)

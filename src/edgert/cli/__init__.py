@@ -50,9 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from edgert import __version__
     from edgert.cli import audit as audit_command
+    from edgert.cli import build as build_command
     from edgert.cli import debug as debug_command
     from edgert.cli import doctor as doctor_command
     from edgert.cli import eval as eval_command
+    from edgert.cli import inspect as inspect_command
     from edgert.cli import quantize as quantize_command
     from edgert.cli import run as run_command
     from edgert.cli import sensitivity as sensitivity_command
@@ -66,11 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run_command.add_parser(commands)
     eval_command.add_parser(commands)
+    build_command.add_parser(commands)
     quantize_command.add_parser(commands)
     sensitivity_command.add_parser(commands)
     audit_command.add_parser(commands)
     debug_command.add_parser(commands)
     doctor_command.add_parser(commands)
+    inspect_command.add_parser(commands)
     return parser
 
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from edgert.cli.output import open_output
+from edgert.cli.shape import add_shape, shapes_of
 
 if TYPE_CHECKING:
     from edgert.quant.builds.audit import Audit
@@ -44,13 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="of the GPUs to build for (default: 8.6, the nearest to a Jetson Orin)",
     )
     add("--batch", metavar="N", type=int, default=1, help="largest batch (default: 1)")
-    add(
-        "--shape",
-        metavar="NAME=NxCxHxW",
-        nargs="+",
-        default=[],
-        help="shape of an input with open sizes beyond the batch",
-    )
+    add_shape(parser)
     add("--all", action="store_true", help="print every layer, not only those with a remark")
     add("--json-report", metavar="PATH", help="write the report as JSON; - for standard output")
     add("--quiet", action="store_true", help="print no table")
@@ -59,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run `edgert audit`; 0 when every layer is built as planned, else 1."""
-    shapes = dict(_shape(text, args) for text in args.shape)
+    shapes = shapes_of(args)
     from edgert.quant.builds.audit import audit
 
     with ExitStack() as stack:
@@ -81,14 +76,6 @@ def run(args: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
     return 1 if any(done.mismatches for done in audits) else 0
-
-
-def _shape(text: str, args: argparse.Namespace) -> tuple[str, tuple[int, ...]]:
-    name, _, sizes = text.rpartition("=")
-    parts = sizes.split("x")
-    if not name or not all(part.isdigit() and int(part) > 0 for part in parts):
-        args.usage_error(f"--shape {text}: expected NAME=NxCxHxW, as in images=1x3x640x640")
-    return name, tuple(map(int, parts))
 
 
 def _show(done: Audit, every: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 from edgert.availability import Choice, choose
 from edgert.engines.base import Network
 from edgert.engines.plan_file import is_plan, read_plan_file
-from edgert.errors import ModelError, UnavailableError
+from edgert.errors import FallbackWarning, ModelError, UnavailableError
 
 __all__ = ["Providers", "Wanted", "load"]
 
@@ -25,6 +26,7 @@ class Wanted(NamedTuple):
     threads: int | None = None
     providers: Providers | None = None
     max_batch: int | None = None
+    fallback: bool = False
 
 
 def load(path: Path, wanted: Wanted) -> tuple[Network, str]:
@@ -56,22 +58,39 @@ def load(path: Path, wanted: Wanted) -> tuple[Network, str]:
 
 
 def _engine(path: Path, wanted: Wanted) -> tuple[Network, str]:
-    from edgert.engines.tensorrt_network import TensorRtNetwork
-
-    runtime = read_plan_file(path).runtime
-    choice = choose(runtime, "cuda:0" if wanted.device == "auto" else wanted.device)
-    why = f"an engine of {runtime}" if wanted.device == "auto" else ""
-    return TensorRtNetwork(path, runtime=wanted.runtime, ordinal=_ordinal(choice)), why
+    file = read_plan_file(path)
+    choice = choose(file.runtime, "cuda:0" if wanted.device == "auto" else wanted.device)
+    why = f"an engine of {file.builder}" if "auto" in (wanted.runtime, wanted.device) else ""
+    return _tensorrt(path, choice, wanted), why
 
 
 def _built(path: Path, choice: Choice, wanted: Wanted) -> Network:
     from edgert.builds.build import build
-    from edgert.engines.tensorrt_network import TensorRtNetwork
 
     built = build(
         path, precision=wanted.precision, runtime=choice.runtime, max_batch=wanted.max_batch
     )
-    return TensorRtNetwork(built.path, ordinal=_ordinal(choice))
+    return _tensorrt(built.path, choice, wanted)
+
+
+def _tensorrt(path: Path, choice: Choice, wanted: Wanted) -> Network:
+    from edgert.builds.manifest import fallback_of, manifest_path
+    from edgert.engines.tensorrt_network import TensorRtNetwork
+
+    ordinal = _ordinal(choice)
+    try:
+        network = TensorRtNetwork(path, runtime=wanted.runtime, ordinal=ordinal)
+        if wanted.fallback:
+            network.check()
+        return network
+    except ModelError as error:
+        other = None
+        if wanted.fallback and manifest_path(path).exists():
+            other = fallback_of(path)
+        if other is None:
+            raise
+        warnings.warn(f"{error}; falling back to {other}", FallbackWarning, stacklevel=2)
+        return TensorRtNetwork(other, ordinal=ordinal)
 
 
 def _onnxruntime(path: Path, choice: Choice, wanted: Wanted) -> tuple[Network, str]:

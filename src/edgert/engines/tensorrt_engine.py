@@ -47,8 +47,10 @@ class Profile:
         )
 
     def __str__(self) -> str:
-        least, most = (" x ".join(map(str, shape)) for shape in (self.least, self.most))
-        return least if least == most else f"{least} to {most}"
+        least, best, most = (
+            " x ".join(map(str, shape)) for shape in (self.least, self.best, self.most)
+        )
+        return most if least == most else f"{least} to {most}, at its best at {best}"
 
 
 @dataclass(frozen=True)

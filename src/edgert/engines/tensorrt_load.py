@@ -60,11 +60,13 @@ def _check_validity(
         return
     kinds = binding.api.EngineInvalidityDiagnostics
     found = [name for name, kind in kinds.__members__.items() if int(kind) & int(reasons)]
+    if not found:
+        return  # deserialising has words for it
     if "VERSION_MISMATCH" in found or "UNSUPPORTED_CC" in found:
         raise _mismatch(file, binding, gpu)
     raise ModelError(
         f"{file.path}: {binding.title} cannot run it on {_device(gpu)}: "
-        f"{', '.join(name.lower().replace('_', ' ') for name in found) or 'no reason given'}"
+        f"{', '.join(name.lower().replace('_', ' ') for name in found)}"
     )
 
 

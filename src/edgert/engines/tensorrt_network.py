@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from edgert import _core
+from edgert.builds.manifest import Manifest, manifest_path
 from edgert.devices import context
 from edgert.engines import tensorrt
 from edgert.engines.base import Array, DeviceTensor, Run, TensorSpec
@@ -18,7 +20,7 @@ from edgert.engines.tensorrt import Binding
 from edgert.engines.tensorrt_contexts import Contexts
 from edgert.engines.tensorrt_engine import Loaded, look_at
 from edgert.engines.tensorrt_load import load_engine
-from edgert.errors import ModelError
+from edgert.errors import CacheWarning, ModelError
 
 __all__ = ["TensorRtNetwork"]
 
@@ -37,6 +39,9 @@ class TensorRtNetwork:
 
     Attributes:
         file: What the file says of itself.
+        manifest: What stands beside it, where edgert built it; else None.
+        precision: What it was built in, where the manifest says; else None.
+        max_batch: The largest batch it runs; None where the batch is fixed.
         context_bytes: Device memory that a binding takes for its contexts, at most.
 
     Raises:
@@ -47,26 +52,69 @@ class TensorRtNetwork:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | os.PathLike[str],
         *,
         runtime: str = "auto",
         ordinal: int = 0,
         binding: Binding | None = None,
     ) -> None:
-        self.path = str(path)
+        self.path = os.fspath(path)
         self.device = f"cuda:{ordinal}"
         self.file = _read(self.path, runtime)
         self.runtime = self.file.runtime
+        self.manifest = _beside(self.file)
         found = binding or tensorrt.binding(self.runtime)
         gpu = context(ordinal)
-        engine = load_engine(self.file, found, gpu)
+        # Code for the host is run of engines alone that edgert built so.
+        allowed = self.manifest is not None and bool(
+            self.manifest.key.request.get("version_compatible")
+        )
+        engine = load_engine(self.file, found, gpu, host_code=allowed)
         self._loaded = look_at(self.path, found, engine, gpu)
         self.inputs: tuple[TensorSpec, ...] = (self._loaded.input,)
         self.outputs = self._loaded.outputs
-        self.metadata: Mapping[str, str] = self.file.metadata
-        self.context_bytes = max((p.memory_bytes for p in self._loaded.profiles), default=0)
+        notes = self.file.metadata or (self.manifest.metadata if self.manifest else {})
+        self.metadata: Mapping[str, str] = notes
+        self.precision = self.manifest.precision if self.manifest else None
+        profiles = self._loaded.profiles
+        is_open = self.inputs[0].shape[0] is None
+        self.max_batch = max(p.most[0] for p in profiles) if is_open else None
+        self.context_bytes = max((p.memory_bytes for p in profiles), default=0)
         self._on_host: _FromHost | None = None
         self._from_host = threading.Lock()
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The sizes that each optimisation profile takes, in words."""
+        return tuple(map(str, self._loaded.profiles))
+
+    def describe_layers(self) -> str | None:
+        """What the engine says of its layers, as JSON; None where TensorRT's lean runtime loads it.
+
+        Layers have details in engines that were built with them, names in all.
+        """
+        api = self._loaded.binding.api
+        if not hasattr(api, "EngineInspector"):
+            return None
+        inspector = self._loaded.engine.create_engine_inspector()
+        words = inspector.get_engine_information(api.LayerInformationFormat.JSON)
+        return str(words)
+
+    def check(self) -> None:
+        """Run once, on grey, the smallest batch.
+
+        Raises:
+            ModelError: The run fails, or its outputs are not finite.
+        """
+        spec, least = self.inputs[0], self._loaded.profiles[0].least
+        for output, found in zip(
+            self.outputs, self.infer(np.full(least, 0.5, spec.dtype)), strict=True
+        ):
+            if not np.all(np.isfinite(found)):
+                raise ModelError(
+                    f"{self.path}: {output.name} of a grey picture is not finite: it cannot be "
+                    f"what the model computes; build it anew, in another precision"
+                )
 
     def infer(self, feed: Array) -> list[Array]:
         """Run once on a whole input array; returns all outputs as new arrays."""
@@ -131,6 +179,21 @@ class _Written:
 
     def __init__(self, array: _core.DeviceArray, stream: int) -> None:
         self.__cuda_array_interface__ = {**array.__cuda_array_interface__, "stream": stream}
+
+
+def _beside(file: PlanFile) -> Manifest | None:
+    """The manifest of an engine; None where there is none that is its own."""
+    if not manifest_path(file.path).exists():
+        return None
+    try:
+        manifest = Manifest.load(file.path)
+        if manifest.engine_bytes == file.offset + file.plan_bytes:
+            return manifest
+        wrong = f"{manifest_path(file.path)}: the manifest of another engine"
+    except ModelError as error:
+        wrong = str(error)
+    warnings.warn(f"{wrong}; {file.path} is used without it", CacheWarning, stacklevel=3)
+    return None
 
 
 def _read(path: str, runtime: str) -> PlanFile:

@@ -1,0 +1,111 @@
+"""What is in an engine file: by itself, by what stands beside it, and by TensorRT where it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from edgert.availability import choose
+from edgert.builds.layers import from_inspector
+from edgert.builds.manifest import Manifest, manifest_path
+from edgert.engines.plan_file import PlanFile, read_plan_file
+from edgert.engines.tensorrt_network import TensorRtNetwork
+from edgert.errors import ModelError, UnavailableError
+from edgert.inspection.inspection import Inspection
+from edgert.inspection.onnx_file import inspect_onnx
+
+__all__ = ["inspect_engine"]
+
+
+def inspect_engine(path: Path) -> Inspection:
+    """Look into an engine.
+
+    Raises:
+        ModelError: It is no engine, or damaged.
+    """
+    file = read_plan_file(path)
+    found = Inspection(
+        path=file.path,
+        format=file.runtime,
+        file_bytes=file.offset + file.plan_bytes,
+        facts=_facts(file),
+        metadata=file.metadata,
+    )
+    if manifest_path(path).exists():
+        found = _with_manifest(found, file)
+    return _with_runtime(found, file)
+
+
+def _facts(file: PlanFile) -> dict[str, str]:
+    facts = {"built with": file.builder}
+    if file.compute_capabilities:
+        facts["compute capability"] = ", ".join(file.compute_capabilities)
+    facts["header"] = f"Ultralytics', {file.offset} bytes" if file.offset else "none"
+    return facts
+
+
+def _with_manifest(found: Inspection, file: PlanFile) -> Inspection:
+    try:
+        manifest = Manifest.load(file.path)
+        if manifest.engine_bytes != found.file_bytes:
+            raise ModelError(f"{manifest_path(file.path)}: the manifest of another engine")
+    except ModelError as error:
+        return replace(found, remarks=(*found.remarks, str(error)))
+    capability = manifest.key.environment.get("compute_capability")
+    facts = {
+        **found.facts,
+        **({"compute capability": capability} if capability else {}),
+        "model": manifest.model,
+        "built": f"{manifest.built_at}, in {manifest.seconds:.1f} s",
+        "versions": ", ".join(f"{k} {v}" for k, v in manifest.versions.items() if v),
+        **({"fallback": manifest.fallback} if manifest.fallback else {}),
+    }
+    return replace(
+        found,
+        precision=manifest.precision,
+        layers=manifest.layers,
+        layers_from="its manifest" if manifest.layers else "",
+        profiles=tuple(f"batch {size}" for size in manifest.batches),
+        facts=facts,
+        metadata=found.metadata or manifest.metadata,
+        remarks=(*found.remarks, *(f"the builder: {text}" for text in manifest.warnings)),
+    )
+
+
+def _with_runtime(found: Inspection, file: PlanFile) -> Inspection:
+    try:
+        choose(file.runtime, "cuda:0")
+        network = TensorRtNetwork(file.path)
+    except (ModelError, UnavailableError) as error:
+        return _with_model(replace(found, remarks=(*found.remarks, f"not loaded: {error}")))
+    layers = found.layers
+    words = network.describe_layers()
+    if words is not None:
+        layers = from_inspector(words)
+    return replace(
+        found,
+        inputs=network.inputs,
+        outputs=network.outputs,
+        layers=layers,
+        layers_from="the engine" if words is not None else found.layers_from,
+        profiles=network.profiles,
+        lane_bytes=network.context_bytes,
+    )
+
+
+def _with_model(found: Inspection) -> Inspection:
+    """Inputs and outputs of an engine have its model's names and types."""
+    model = Path(found.facts.get("model", ""))
+    if model.suffix != ".onnx" or not model.is_file():
+        return found
+    try:
+        known = inspect_onnx(model)
+    except ModelError:
+        return found
+    remark = f"inputs and outputs are those of its model, {model}"
+    return replace(
+        found,
+        inputs=known.inputs,
+        outputs=known.outputs,
+        remarks=(*found.remarks, remark),
+    )

@@ -1,0 +1,39 @@
+"""What the tests of TensorRT share: small models, and a cache of their own."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+HAVE_BUILDER = find_spec("tensorrt_rtx_bindings") is not None
+needs_builder = pytest.mark.skipif(not HAVE_BUILDER, reason="pip install 'edgert[audit]'")
+
+
+def small(path, *, batch: int | str = 1, size: int | None = 16, seed: int = 0, **metadata: str):
+    """Writes a network of one convolution with heatmaps for an output, built in a few hundredths of
+    a second; gives the path as text."""
+    random = np.random.default_rng(seed)
+    weights = {
+        "w": random.standard_normal((8, 3, 3, 3)).astype(np.float32) / 5,
+        "b": random.standard_normal(8).astype(np.float32),
+    }
+    value = helper.make_tensor_value_info
+    sizes = [size, size] if size else ["height", "width"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["images", "w", "b"], ["h"], "/a/Conv", pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["h"], ["y"], "/a/Relu"),
+        ],
+        "small",
+        [value("images", onnx.TensorProto.FLOAT, [batch, 3, *sizes])],
+        [value("y", onnx.TensorProto.FLOAT, [batch, 8, *sizes])],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+    return str(path)

@@ -1,0 +1,441 @@
+"""What is said to TensorRT 10 and 11, to a double of their builder: no machine here has them."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+
+import onnx
+import pytest
+
+import edgert
+import tensorrt_double
+from edgert.builds import environment
+from edgert.builds.layers import Layer, LayerTensor, from_inspector
+from edgert.builds.manifest import Manifest
+from edgert.engines import tensorrt as engines
+from edgert.errors import CalibrationError, ModelError, UnavailableError
+from edgert.quant.model.half import to_half
+from edgert.quant.statistics.tensorrt_cache import write_tensorrt_cache
+from edgert.quant.thresholds.scales import Scales
+from tensorrt_models import small
+
+from audit_models import every_layer, quantized
+
+VERSIONS = ("10.3.0", "10.16.1.11", "11.4.0.106")
+
+
+@pytest.fixture
+def network(tmp_path):
+    return small(tmp_path / "net.onnx")
+
+
+@pytest.fixture
+def jetson(monkeypatch, tmp_path):
+    """`jetson("10.3.0")`: a machine with this TensorRT and a GPU of 8.7; gives the package."""
+    monkeypatch.setattr(environment, "gpu_capability", lambda: "8.7")
+    monkeypatch.setenv("EDGERT_CACHE", str(tmp_path / "cache"))
+
+    def install(version, **behaviour):
+        package = tensorrt_double.tensorrt(version, **behaviour)
+        monkeypatch.setitem(sys.modules, "tensorrt", package)
+        return package
+
+    return install
+
+
+def config_of(package):
+    """Of the only build: the network and the configuration."""
+    (built,) = package.built
+    return built
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_strongly_typed_on_every_version(version, jetson, network):
+    package = jetson(version)
+    made = edgert.build(network, precision="fp16")
+    network, config = config_of(package)
+    assert network.flags == 1 << package.NetworkDefinitionCreationFlag.STRONGLY_TYPED
+    assert config.told == set()
+    assert config.int8_calibrator is None
+    assert config.pools == {}
+    assert config.builder_optimization_level == 3
+    assert config.profiling_verbosity == package.ProfilingVerbosity.DETAILED
+    assert config.profiles == []
+    assert made.manifest.runtime == "tensorrt"
+    assert made.manifest.key.environment["version"] == version
+    assert made.manifest.key.environment["compute_capability"] == "8.7"
+    assert made.manifest.warnings == ("a word of warning",)
+    # The loaded engine was asked for its layers.
+    tensor = LayerTensor("fp16", (1, 3, 8, 8))
+    assert made.manifest.layers == (
+        Layer("conv", "CaskConvolution", "fp16", (tensor,), (), ("/a/Conv",)),
+    )
+    assert edgert.build(made.manifest.model, precision="fp16").cached
+    assert len(package.built) == 1
+
+
+def test_what_is_asked_for_is_set(jetson, tmp_path):
+    package = jetson("10.16.1.11")
+    edgert.build(
+        small(tmp_path / "pose.onnx", batch="n"),
+        max_batch=5,
+        workspace_bytes=1 << 28,
+        optimization_level=4,
+        sparse_weights=True,
+        version_compatible=True,
+        hardware_compatibility="SAME_COMPUTE_CAPABILITY",
+    )
+    _, config = config_of(package)
+    assert config.told == {"SPARSE_WEIGHTS", "VERSION_COMPATIBLE"}
+    assert config.pools == {"WORKSPACE": 1 << 28}
+    assert config.builder_optimization_level == 4
+    level = package.HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY
+    assert config.hardware_compatibility_level == level
+    sizes = [tuple(shape[0] for shape in p.shapes["images"]) for p in config.profiles]
+    assert sizes == [(1, 1, 1), (2, 2, 2), (3, 4, 4), (5, 5, 5)]
+
+
+def test_what_a_version_lacks_is_named(jetson, network):
+    jetson("10.3.0")
+    with pytest.raises(UnavailableError, match=r"TensorRT 10\.3\.0 has no SAME_COMPUTE_CAPABILITY"):
+        edgert.build(network, hardware_compatibility="SAME_COMPUTE_CAPABILITY")
+    jetson("11.4.0.106")
+    with pytest.raises(UnavailableError, match=r"TensorRT 11 removed them.* edgert quantize"):
+        edgert.build(network, weakly_typed=True, precision="fp16")
+
+
+# Weak typing.
+
+
+def test_weakly_typed_fp16(jetson, network):
+    package = jetson("10.3.0")
+    made = edgert.build(network, weakly_typed=True, precision="fp16")
+    built, config = config_of(package)
+    assert built.flags == 0
+    assert config.told == {"FP16"}
+    assert config.int8_calibrator is None
+    assert made.manifest.precision == "fp16"
+    assert made.manifest.key.request["half"] is None
+
+
+def thresholds(text: bytes) -> tuple[str, dict[str, float]]:
+    header, *lines = text.decode().splitlines()
+    pairs = (line.split(": ") for line in lines)
+    return header, {k: 127 * struct.unpack(">f", bytes.fromhex(v))[0] for k, v in pairs}
+
+
+@pytest.mark.parametrize("kind", ["scales", "mapping", "scales file", "cache file"])
+def test_weakly_typed_int8_reads_our_scales(kind, jetson, network, tmp_path):
+    package = jetson("10.16.1.11")
+    found = {"images": 1.0, "h": 3.5, "dead": 0.0}
+    scales = Scales(found, dict.fromkeys(found, "m"), "m")
+    scales.save(tmp_path / "scales.json")
+    alive = {name: value for name, value in found.items() if value}
+    write_tensorrt_cache(tmp_path / "calibration.cache", alive)
+    told = {
+        "scales": scales,
+        "mapping": found,
+        "scales file": tmp_path / "scales.json",
+        "cache file": tmp_path / "calibration.cache",
+    }[kind]
+    made = edgert.build(network, weakly_typed=True, precision="int8", calibration=told)
+    built, config = config_of(package)
+    assert built.flags == 0
+    assert config.told == {"FP16", "INT8"}
+    calibrator = config.int8_calibrator
+    assert calibrator.get_batch_size() == 1
+    assert calibrator.get_batch(["images"]) is None
+    header, read = thresholds(calibrator.read_calibration_cache())
+    assert header == "TRT-101601-EntropyCalibration2"
+    assert {name: read[name] for name in alive} == pytest.approx(alive, rel=1e-6)
+    if "dead" in read:
+        assert read["dead"] == pytest.approx(127 * 2.0**-14)
+    assert made.manifest.precision == "int8"
+    # Other scales are another engine.
+    other = {**found, "h": 3.6}
+    assert not edgert.build(network, weakly_typed=True, precision="int8", calibration=other).cached
+
+
+def test_weakly_typed_int8_wants_scales(jetson, network, tmp_path):
+    package = jetson("10.3.0")
+    with pytest.raises(ModelError, match=r"takes its scales from calibration= \(--calibration\)"):
+        edgert.build(network, weakly_typed=True, precision="int8")
+    with pytest.raises(ModelError, match=r"edgert quantize .* or build with weakly_typed=True"):
+        edgert.build(network, precision="int8")
+    with pytest.raises(ValueError, match="calibration is for weakly_typed=True"):
+        edgert.build(network, precision="int8", calibration={"images": 1.0})
+    (tmp_path / "text").write_text("no scales")
+    with pytest.raises(CalibrationError, match="text: the first line is 'no scales'"):
+        edgert.build(network, weakly_typed=True, precision="int8", calibration=tmp_path / "text")
+    onnx.save(quantized(every_layer()), str(tmp_path / "pairs.onnx"))
+    edgert.build(tmp_path / "pairs.onnx", weakly_typed=True, precision="int8", max_batch=1)
+    _, config = config_of(package)
+    assert config.told == {"FP16", "INT8"}
+    assert config.int8_calibrator is None
+
+
+# The DLA.
+
+
+def test_dla_is_weakly_typed_on_10_and_has_one_batch(jetson, tmp_path):
+    package = jetson("10.3.0", dla_cores=2)
+    path = small(tmp_path / "pose.onnx", batch="n")
+    made = edgert.build(path, dla_core=1, precision="fp16", max_batch=4)
+    network, config = config_of(package)
+    assert network.flags == 0
+    assert config.told == {"GPU_FALLBACK", "FP16"}
+    assert (config.default_device_type, config.DLA_core) == (package.DeviceType.DLA, 1)
+    assert made.manifest.batches == (4,)
+    (profile,) = config.profiles
+    assert {shape[0] for shape in profile.shapes["images"]} == {4}
+    with pytest.raises(UnavailableError, match=r"dla_core is 2, but TensorRT 10\.3\.0 sees 2 DLA"):
+        edgert.build(path, dla_core=2)
+
+
+def test_dla_is_strongly_typed_on_11(jetson, network):
+    package = jetson("11.4.0.106", dla_cores=1)
+    made = edgert.build(network, dla_core=0, precision="fp16")
+    network, config = config_of(package)
+    assert network.flags == 1 << package.NetworkDefinitionCreationFlag.STRONGLY_TYPED
+    assert network.parser_flags == {"ADJUST_FOR_DLA"}
+    assert config.told == {"GPU_FALLBACK"}
+    assert made.manifest.key.request["half"] is not None
+
+
+# What the builder measured.
+
+
+def test_timings_are_kept_for_the_next_build(jetson, network, tmp_path):
+    package = jetson("10.3.0")
+    edgert.build(network)
+    kept = tmp_path / "cache" / "tensorrt-10.3.0.sm8.7.timings"
+    assert kept.read_bytes() == b"measured"
+    kept.write_bytes(b"measured before")
+    edgert.build(network, optimization_level=1)
+    assert package.built[1][1].cache.content == b"measured before"
+    kept.write_bytes(b"of another GPU")
+    edgert.build(network, optimization_level=2)
+    assert package.built[2][1].cache.content == b""
+    assert kept.read_bytes() == b"measured"
+
+
+# Failures.
+
+OUT_OF_MEMORY = (
+    "[defaultAllocator.cpp::allocateAsync::48] Error Code 1: Cuda Runtime (out of memory)"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (OUT_OF_MEMORY, r"--workspace.*--optimization-level 2.*add swap: sudo fallocate"),
+        ("Requested amount of GPU memory (4294967296 bytes) could not be allocated", "add swap"),
+        ("Target GPU SM 61 is not supported by this TensorRT release", "compute capability is"),
+        ("Error Code 10: Could not find any implementation for node /a/Conv", "raise the worksp"),
+        ("Unable to load library: libnvinfer_lean.so.10", "pip install tensorrt-lean"),
+    ],
+)
+def test_what_the_builder_says_gets_its_fix(words, fix, jetson, network, tmp_path):
+    jetson("10.3.0", words=words)
+    with pytest.raises(ModelError, match=fix) as caught:
+        edgert.build(network)
+    assert str(caught.value).startswith(f"{network}: TensorRT 10.3.0 cannot build it: ")
+    assert str(caught.value).endswith(f"Its words: {words}")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_builder_that_does_not_start(jetson, network):
+    words = "CUDA initialization failure with error: 35"
+    jetson("11.4.0.106", starts=False, words=words)
+    with pytest.raises(UnavailableError, match="does not start: the driver is older than") as why:
+        edgert.build(network)
+    assert words in str(why.value)
+
+
+# Where to build.
+
+
+def test_tensorrt_builds_for_the_gpu_that_is_here(jetson, network, monkeypatch):
+    jetson("10.3.0")
+    with pytest.raises(ValueError, match=r"'8.6', but TensorRT 10.3.0 builds for .* here, 8.7"):
+        edgert.build(network, runtime="tensorrt", compute_capability="8.6")
+    monkeypatch.setattr(environment, "gpu_capability", lambda: None)
+    with pytest.raises(UnavailableError, match=r"finds none \(libcuda.so.1 not found\)"):
+        edgert.build(network)
+
+
+def test_auto_takes_the_one_that_can(jetson, network):
+    pytest.importorskip("tensorrt_rtx_bindings", reason="pip install 'edgert[audit]'")
+    package = jetson("10.3.0")
+    assert edgert.build(network).manifest.runtime == "tensorrt"
+    assert edgert.build(network, compute_capability="8.7").cached is False
+    ahead = edgert.build(network, compute_capability="8.6")
+    assert ahead.manifest.runtime == "tensorrt-rtx"
+    assert len(package.built) == 2
+    for options, words in (
+        ({"dla_core": 0}, "no DLA"),
+        ({"hardware_compatibility": "AMPERE_PLUS"}, "compute_capability"),
+        ({"version_compatible": True}, "has neither"),
+        ({"weakly_typed": True}, "TensorRT-RTX never had them"),
+    ):
+        with pytest.raises(UnavailableError, match=words):
+            edgert.build(network, compute_capability="8.6", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"precision": "fp8"}, "precision is 'fp8', expected one of auto, fp32, fp16, int8"),
+        ({"optimization_level": 6}, "optimization_level is 6, expected 0 to 5"),
+        ({"max_batch": 0}, "max_batch is 0, expected at least 1"),
+        ({"workspace_bytes": 0}, "workspace_bytes is 0"),
+        ({"dla_core": -1}, "dla_core is -1, expected at least 0"),
+        ({"hardware_compatibility": "ALL"}, "hardware_compatibility is 'ALL', expected one of"),
+        ({"on_mismatch": "ignore"}, "on_mismatch is 'ignore', expected 'rebuild' or 'error'"),
+        ({"runtime": "openvino"}, "runtime is 'openvino', expected 'auto' or one of"),
+        ({"shapes": {"image": (1, 3, 8, 8)}}, "shapes names 'image'; the model has images"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_wrong_options_are_named(options, words, jetson, network):
+    jetson("10.3.0")
+    with pytest.raises(ValueError, match=words):
+        edgert.build(network, **options)
+
+
+# The package.
+
+
+@pytest.fixture
+def no_package(monkeypatch, tmp_path):
+    """A machine without TensorRT; gives the folder that stands for /usr/lib."""
+    for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(engines, "_SYSTEM", tmp_path)
+    return tmp_path
+
+
+def test_a_missing_package_comes_with_its_command(no_package, network):
+    with pytest.raises(UnavailableError) as caught:
+        edgert.build(network)
+    assert "package tensorrt not installed; pip install tensorrt" in str(caught.value)
+    assert "pip install tensorrt-rtx-cu13-bindings tensorrt-rtx-cu13-libs" in str(caught.value)
+    assert engines.state("tensorrt") == "package tensorrt not installed; pip install tensorrt"
+
+
+def test_a_package_that_the_environment_hides(no_package, monkeypatch):
+    """JetPack's own, where a venv was made without --system-site-packages."""
+    mine = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    folder = no_package / mine / "dist-packages" / "tensorrt"
+    folder.mkdir(parents=True)
+    reason = engines.state("tensorrt")
+    assert str(folder) in reason
+    assert "python3 -m venv --system-site-packages" in reason
+    assert f"include-system-site-packages = true into {sys.prefix}/pyvenv.cfg" in reason
+
+
+def test_a_package_for_another_python(no_package):
+    (no_package / "python3.8" / "dist-packages" / "tensorrt").mkdir(parents=True)
+    assert "is for Python 3.8: use python3.8 -m venv" in engines.state("tensorrt")
+
+
+def test_stubs_are_no_package(no_package, monkeypatch, tmp_path):
+    (tmp_path / "site" / "tensorrt").mkdir(parents=True)
+    (tmp_path / "site" / "tensorrt" / "__init__.pyi").touch()
+    monkeypatch.delitem(sys.modules, "tensorrt")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site")])
+    assert engines.state("tensorrt") == "package tensorrt not installed; pip install tensorrt"
+
+
+def test_a_package_that_does_not_load(no_package, monkeypatch, tmp_path):
+    (tmp_path / "site" / "tensorrt").mkdir(parents=True)
+    words = "libnvinfer.so.10: cannot open shared object file"
+    (tmp_path / "site" / "tensorrt" / "__init__.py").write_text(f"raise ImportError({words!r})")
+    monkeypatch.delitem(sys.modules, "tensorrt")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    reason = engines.state("tensorrt")
+    assert f"package tensorrt is here but cannot be imported ({words})" in reason
+
+
+def test_a_package_that_is_too_old(jetson):
+    jetson("8.5.2.2")
+    assert "package tensorrt is 8.5.2.2; edgert needs 10.3 or later" in engines.state("tensorrt")
+    with pytest.raises(ValueError, match="expected 'auto' or one of tensorrt, tensorrt-rtx"):
+        engines.binding("tensorrt-lean")
+
+
+def test_the_log_keeps_what_was_said_while_it_was_recorded(jetson):
+    log = engines.Log(jetson("10.3.0"))
+    kinds = tensorrt_double.ILogger.Severity
+    with log.record() as outer:
+        log.sink.log(kinds.ERROR, " one ")
+        with log.record() as inner:
+            log.sink.log(kinds.WARNING, "two")
+            log.sink.log(kinds.VERBOSE, "a million others")
+            log.sink.log(kinds.VERBOSE, "Layers:\nName: x")
+            log.sink.log(kinds.ERROR, "one")
+        log.sink.log(kinds.INFO, "three")
+    log.sink.log(kinds.ERROR, "four")
+    assert [text for _, text in inner.lines] == ["two", "Layers:\nName: x", "one"]
+    assert outer.said("ERROR") == "one"
+    assert outer.said("WARNING", "INFO") == "two; three"
+    assert log.said("ERROR") == "one; four"
+
+
+# Layers, as the inspector tells of them.
+
+
+def entry(**fields):
+    return json.dumps({"Layers": [{"Name": "x", **fields}]})
+
+
+def tensor(words, key="Format/Datatype"):
+    return {"Name": "t", "Dimensions": [1, 2], key: words}
+
+
+@pytest.mark.parametrize(
+    ("fields", "precision"),
+    [
+        ({"Inputs": [tensor("Row major linear FP32")]}, "fp32"),
+        ({"Inputs": [tensor("Channel major FP16 format where channel % 4 == 0")]}, "fp16"),
+        ({"Inputs": [tensor("Thirty-two wide channel vectorized row major Int8 format.")]}, "int8"),
+        ({"Inputs": [tensor("Half", "Datatype")]}, "fp16"),
+        ({"Inputs": [tensor("BFloat16", "Datatype")]}, "bf16"),
+        ({"Inputs": [tensor("UInt8", "Datatype")]}, "uint8"),
+        ({"Inputs": [tensor("Half")], "Weights": {"Type": "Float", "Count": 9}}, "fp32"),
+        # INT8 weights of a layer whose input is float are made floats before they are used.
+        ({"Inputs": [tensor("Half")], "Weights": {"Type": "Int8", "Count": 9}}, "fp16"),
+        ({"Inputs": [tensor("Int8")], "Weights": {"Type": "Int8", "Count": 9}}, "int8"),
+        ({"Inputs": [tensor("Int8")], "Weights": {"Type": "Half", "Count": 0}}, "int8"),
+        ({"Inputs": [tensor("Int8")], "Constants": [tensor("Int8"), tensor("Float")]}, "int8"),
+        ({"Outputs": [tensor("Float")]}, "fp32"),
+        ({}, "unknown"),
+    ],
+)
+def test_the_precision_of_a_layer(fields, precision):
+    (layer,) = from_inspector(entry(**fields))
+    assert layer.precision == precision
+
+
+def test_layers_of_an_engine_without_details():
+    assert from_inspector('{"Layers": ["a + b"]}') == (Layer("a + b", "", "unknown", (), (), ()),)
+    for text in ("no json", "[]", '{"Layers": [{}]}', '{"Layers": [3]}'):
+        with pytest.raises(ModelError, match="not as TensorRT documents it"):
+            from_inspector(text)
+
+
+def test_a_manifest_comes_back_whole(jetson, network, tmp_path):
+    jetson("10.3.0")
+    made = edgert.build(network, output=tmp_path / "net.engine")
+    assert Manifest.load(tmp_path / "net.engine") == made.manifest
+    assert "layers" not in repr(made)
+
+
+def test_half_is_what_the_model_says(jetson, network, tmp_path):
+    jetson("11.4.0.106")
+    onnx.save(to_half(onnx.load(network)), str(tmp_path / "half.onnx"))
+    made = edgert.build(tmp_path / "half.onnx")
+    assert (made.manifest.precision, made.manifest.key.request["half"]) == ("fp16", None)
