@@ -97,6 +97,58 @@ def detector(
     graph.save(path, batch, shape, {"output0": out}, opset, notes)
 
 
+def end_to_end(
+    path: Path,
+    batch="batch",
+    size=(64, 64),
+    dtype=np.float32,
+    joints=0,
+    padding=5,
+    poison=None,
+    metadata=(),
+) -> None:
+    """The anchors of `detector` as rows that need no suppression, then empty rows.
+
+    Without joints every third is of class 1, the others of class 0. `poison`: the first row's.
+    """
+    graph = _Graph(dtype)
+    rows, columns = size[0] // CELL, size[1] // CELL
+    anchors = rows * columns
+    bright = graph.brightness(1, CELL)
+    score = graph.add("Reshape", bright, graph.constant([-1, anchors, 1], np.int64))
+    y, x = np.divmod(np.arange(anchors), columns)
+    centres = np.stack([(x + 0.5) * CELL, (y + 0.5) * CELL], 1)
+    boxes = np.concatenate([centres - CELL * 0.75, centres + CELL * 0.75], 1)
+    class_ids = ((np.arange(anchors) % 3 == 2) & (joints == 0)).astype(float)[:, None]
+    if poison is not None:
+        class_ids[0] = poison
+    none = graph.add("Mul", score, graph.constant(np.zeros((1, 1, 1))))
+    parts = [boxes, None, class_ids]
+    if joints:
+        points = [np.stack([*centres.T, np.full(anchors, 0.5)], 1) for _ in range(joints)]
+        for k, point in enumerate(points):
+            point[:, 1] += k
+        parts += points
+    columns_of = [
+        score if part is None else graph.add("Add", none, graph.constant(part[None]))
+        for part in parts
+    ]
+    together = graph.add("Concat", *columns_of, axis=2)
+    pads = graph.constant([0, 0, 0, 0, padding, 0], np.int64)
+    graph.add("Pad", together, pads, to="output0")
+    shape = [batch, anchors + padding, 6 + 3 * joints]
+    graph.save(path, batch, list(size), {"output0": shape}, 17, dict(metadata))
+
+
+def constant_output(path: Path, shape, size=(64, 64), metadata=()) -> None:
+    """Zeros of a shape, whatever the picture."""
+    graph = _Graph(np.float32)
+    pooled = graph.add("GlobalAveragePool", "images")
+    none = graph.add("ReduceSum", graph.add("Mul", pooled, graph.constant(0.0)), keepdims=0)
+    graph.add("Add", none, graph.constant(np.zeros(shape)), to="output0")
+    graph.save(path, 1, list(size), {"output0": list(shape)}, 17, dict(metadata))
+
+
 def pose(
     path: Path,
     joints: int = 17,

@@ -45,9 +45,9 @@ class Pipeline:
     the one after that is being decoded.
 
     Args:
-        detector: A model with the YOLOv8 head `(B, 4 + C, A)`, or a one-stage YOLOv8-pose model:
-            path of an .onnx file or of an engine of TensorRT's, what `build` returned, or an
-            `Engine`.
+        detector: A model with the YOLOv8 head `(B, 4 + C, A)`, a one-stage YOLOv8-pose model, or
+            one that chooses its boxes itself, `(B, N, 6)`: path of an .onnx file or of an engine of
+            TensorRT's, what `build` returned, or an `Engine`.
         pose: A top-down pose network with heatmaps `(N, K, h, w)`, likewise. None: boxes and ids
             only.
         tracker: "bytetrack", a `ByteTrack` of your own parameters, or None.
@@ -62,7 +62,8 @@ class Pipeline:
             None: all.
         score_threshold: Detections below it are not looked at. None: 0.1 with a tracker, since
             ByteTrack makes use of weak detections, 0.25 without.
-        nms_threshold: Of two boxes of a class with a larger IoU the weaker is dropped.
+        nms_threshold: Of two boxes of a class with a larger IoU the weaker is dropped; not of those
+            that a detector has chosen itself.
         max_detections: At most this many in a frame, the best.
         untracked: Also put out detections over the tracker's high threshold that no track took,
             with id -1.
