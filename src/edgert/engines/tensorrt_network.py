@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgert import _core
+from edgert.builds.layers import Layer, layers_of
 from edgert.builds.manifest import Manifest, manifest_path
 from edgert.devices import context
 from edgert.engines import tensorrt
@@ -92,17 +93,16 @@ class TensorRtNetwork:
         """The sizes that each optimisation profile takes, in words."""
         return tuple(map(str, self._loaded.profiles))
 
-    def describe_layers(self) -> str | None:
-        """What the engine says of its layers, as JSON; None where TensorRT's lean runtime loads it.
+    def layers(self) -> tuple[Layer, ...]:
+        """What the engine says of its layers; nothing where TensorRT's lean runtime loads it.
 
-        Layers have details in engines that were built with them, names in all.
+        Raises:
+            ModelError: It says so in a form that edgert does not know.
         """
-        api = self._loaded.binding.api
-        if not hasattr(api, "EngineInspector"):
-            return None
-        inspector = self._loaded.engine.create_engine_inspector()
-        words = inspector.get_engine_information(api.LayerInformationFormat.JSON)
-        return str(words)
+        found = self._loaded
+        if not hasattr(found.binding.api, "EngineInspector"):
+            return ()
+        return layers_of(found.binding, found.engine)
 
     def check(self) -> None:
         """Run once, on grey, the smallest batch.
