@@ -82,7 +82,7 @@ def here() -> bool:
 
 
 HERE = here()
-needs_packages = pytest.mark.skipif(not HERE, reason="pip install '.[test,audit]' on x86-64")
+needs_packages = pytest.mark.skipif(not HERE, reason="make test installs what it needs, on x86-64")
 
 
 @pytest.mark.skipif(not os.environ.get("EDGERT_REQUIRE_AUDIT"), reason="set in CI only")

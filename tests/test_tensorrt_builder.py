@@ -10,7 +10,6 @@ import onnx
 import pytest
 
 import edgert
-from edgert.builds import environment
 from edgert.builds.layers import Layer, LayerTensor, from_inspector
 from edgert.builds.manifest import Manifest
 from edgert.engines import tensorrt as engines
@@ -21,7 +20,7 @@ from edgert.quant.thresholds.scales import Scales
 
 import tensorrt_double
 from audit_models import every_layer, quantized
-from tensorrt_models import small
+from tensorrt_models import Gpus, small
 
 VERSIONS = ("10.3.0", "10.16.1.11", "11.4.0.106")
 
@@ -34,7 +33,7 @@ def network(tmp_path):
 @pytest.fixture
 def jetson(monkeypatch, tmp_path):
     """`jetson("10.3.0")`: a machine with this TensorRT and a GPU of 8.7; gives the package."""
-    monkeypatch.setattr(environment, "gpu_capability", lambda: "8.7")
+    Gpus(87).put_in(monkeypatch)
     monkeypatch.setenv("EDGERT_CACHE", str(tmp_path / "cache"))
 
     def install(version, **behaviour):
@@ -262,9 +261,25 @@ def test_tensorrt_builds_for_the_gpu_that_is_here(jetson, network, monkeypatch):
     jetson("10.3.0")
     with pytest.raises(ValueError, match=r"'8.6', but TensorRT 10.3.0 builds for .* here, 8.7"):
         edgert.build(network, runtime="tensorrt", compute_capability="8.6")
-    monkeypatch.setattr(environment, "gpu_capability", lambda: None)
+    Gpus().put_in(monkeypatch)
     with pytest.raises(UnavailableError, match=r"finds none \(libcuda.so.1 not found\)"):
         edgert.build(network)
+
+
+def test_the_gpu_that_is_named_is_built_on(jetson, network, monkeypatch):
+    jetson("10.16.1.11")
+    gpus = Gpus(86, 120).put_in(monkeypatch)
+    made = edgert.build(network, device="cuda:1")
+    assert made.manifest.key.environment["compute_capability"] == "12.0"
+    assert gpus.entered == [1]
+    assert edgert.build(network).manifest.key.environment["compute_capability"] == "8.6"
+    assert gpus.entered == [1, 0]
+    assert edgert.build(network).cached
+    assert gpus.entered == [1, 0]
+    with pytest.raises(UnavailableError, match="finds none"):
+        edgert.build(network, runtime="tensorrt", device="cuda:2")
+    with pytest.raises(ValueError, match="device is 'gpu', expected"):
+        edgert.build(network, device="gpu")
 
 
 def test_auto_takes_the_one_that_can(jetson, network):

@@ -79,7 +79,7 @@ def keep(
             store(place, product.engine, manifest)
         if cache is not None:
             _write(timings, product.timings)
-            cache.evict(keep=place)
+            cache.evict()
         return Kept(place, manifest, False)
 
 
