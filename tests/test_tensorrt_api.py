@@ -29,6 +29,7 @@ GUARDS = {
     "ComputeCapability": 'bound.runtime == "tensorrt-rtx"',
     "IBuilderConfig.num_compute_capabilities": 'bound.runtime == "tensorrt-rtx"',
     "IBuilderConfig.set_compute_capability": 'bound.runtime == "tensorrt-rtx"',
+    "BuilderFlag.REQUIRE_USER_ALLOCATION": 'bound.runtime == "tensorrt-rtx"',
     "BuilderFlag.FP16": "if is_weakly_typed(bound, options)",
     "BuilderFlag.INT8": "if is_weakly_typed(bound, options)",
     "IBuilderConfig.int8_calibrator": "if is_weakly_typed(bound, options)",
