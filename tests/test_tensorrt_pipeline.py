@@ -200,6 +200,7 @@ def test_an_onnx_file_is_built_where_tensorrt_and_a_gpu_are(tensorrt, builder, m
     assert [asked["name"] for asked in builder.asked] == [detector.name, pose.name]
     assert all(asked["precision"] == "fp16" for asked in builder.asked)
     assert all(asked["runtime"] == "tensorrt" for asked in builder.asked)
+    assert all(asked["device"] == "cuda:0" for asked in builder.asked)
 
 
 def test_what_build_returns_is_taken_as_a_path(tensorrt, builder, model):
