@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import struct
 import sys
+from importlib import metadata
 
 import onnx
 import pytest
 
 import edgert
+from edgert.builds import environment
 from edgert.builds.layers import Layer, LayerTensor, from_inspector
 from edgert.builds.manifest import Manifest
 from edgert.engines import tensorrt as engines
@@ -312,13 +314,69 @@ def test_auto_takes_the_one_that_can(jetson, network):
         ({"on_mismatch": "ignore"}, "on_mismatch is 'ignore', expected 'rebuild' or 'error'"),
         ({"runtime": "openvino"}, "runtime is 'openvino', expected 'auto' or one of"),
         ({"shapes": {"image": (1, 3, 8, 8)}}, "shapes names 'image'; the model has images"),
+        ({"shapes": {"images": (4, 3, 16, 16)}}, r"\(4, 3, 16, 16\), which does not fit the model"),
+        ({"shapes": {"images": (1, 3, 16)}}, r"does not fit the model's \(1, 3, 16, 16\)"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_wrong_options_are_named(options, words, jetson, network):
     jetson("10.3.0")
     with pytest.raises(ValueError, match=words):
         edgert.build(network, **options)
+
+
+# The machine.
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Files of a machine: `machine(driver="570.1", l4t=..., cuda=..., cudnn=...)`."""
+
+    def make(driver=None, l4t=None, cuda=None, cudnn=None):
+        paths = {name: tmp_path / name for name in ("driver", "l4t", "cuda")}
+        for name, text in (("driver", driver), ("l4t", l4t), ("cuda", cuda)):
+            if text is not None:
+                paths[name].write_text(text)
+        folder = tmp_path / "aarch64-linux-gnu"
+        folder.mkdir()
+        if cudnn is not None:
+            (folder / f"libcudnn.so.{cudnn}").touch()
+            (folder / "libcudnn.so.9").touch()
+        monkeypatch.setattr(environment, "_DRIVER", (paths["driver"], paths["l4t"]))
+        monkeypatch.setattr(environment, "_CUDA", paths["cuda"])
+        monkeypatch.setattr(environment, "_CUDNN", (tmp_path, environment._CUDNN[1]))
+        monkeypatch.setattr(environment, "_CUDA_PACKAGES", ())
+        monkeypatch.setattr(environment, "_CUDNN_PACKAGES", ())
+
+    return make
+
+
+def test_a_jetsons_versions(machine, jetson, network):
+    machine(
+        l4t="# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64",
+        cuda='{"cuda": {"name": "CUDA SDK", "version": "12.6.11"}}',
+        cudnn="9.3.0",
+    )
+    jetson("10.3.0")
+    made = edgert.build(network)
+    assert made.manifest.versions == {
+        "edgert": edgert.__version__,
+        "tensorrt": "10.3.0",
+        "cuda": "12.6.11",
+        "cudnn": "9.3.0",
+        "driver": "L4T 36.4.3",
+    }
+    assert made.manifest.key.environment["driver"] == "L4T 36.4.3"
+
+
+def test_versions_that_are_not_found_are_none(machine, jetson, network, monkeypatch):
+    machine(driver="570.124.06\n", cuda="{}")
+    jetson("10.16.1.11")
+    found = edgert.build(network).manifest.versions
+    assert (found["driver"], found["cuda"], found["cudnn"]) == ("570.124.06", None, None)
+    # A package's own version goes before the system's.
+    monkeypatch.setattr(environment, "_CUDA_PACKAGES", ("no-such-package", "numpy"))
+    found = edgert.build(network, precision="fp16").manifest.versions
+    assert found["cuda"] == metadata.version("numpy")
 
 
 # The package.

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgert
@@ -109,6 +109,7 @@ def test_a_changed_weight_is_another_model(network, cache):
     assert not build(network, cache).cached
 
 
+@settings(derandomize=True, deadline=None)
 @given(
     st.dictionaries(st.text(), st.none() | st.integers() | st.text(), max_size=4),
     st.dictionaries(st.text(), st.none() | st.text(), max_size=3),
@@ -291,6 +292,19 @@ def test_a_full_disk_costs_a_warning_and_leaves_nothing(network, cache, monkeypa
     assert names(cache) == set()
 
 
+def test_a_full_disk_everywhere_is_an_error(network, cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shelf, "write_atomically", full)
+    with (
+        pytest.warns(CacheWarning, match="cannot be written"),
+        pytest.raises(ModelError, match=r"cannot be written there either: .* No space left"),
+    ):
+        build(network, cache)
+    assert names(cache) == set()
+
+
 def test_a_cache_that_cannot_be_written_is_read(network, cache, monkeypatch):
     first = build(network, cache)
 
@@ -463,6 +477,30 @@ def interrupted(program, network, cache, signal_name="SIGINT"):
         timeout=60,
         check=False,
     )
+
+
+INTERRUPTED_TWICE = """
+import os, signal, sys
+from edgert.builds.progress import Monitor
+from edgert.cli import main
+
+def stepping(self, phase, number):
+    os.kill(os.getpid(), signal.SIGINT)
+    return True  # a builder that does not listen
+
+Monitor.step = stepping
+main(["build", sys.argv[1], "--compute-capability", "8.6", "--cache", sys.argv[2]])
+"""
+
+
+def test_a_second_ctrl_c_ends_the_process(network, cache):
+    done = interrupted(INTERRUPTED_TWICE, network, cache)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+    # Its lock file is left, and holds nobody.
+    (lock,) = names(cache)
+    assert lock.endswith(".lock")
+    assert not build(network, cache).cached
+    assert len(names(cache)) == 2
 
 
 INTERRUPTED_WHILE_PARSING = """
