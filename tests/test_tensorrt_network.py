@@ -128,14 +128,6 @@ def test_the_true_tensorrt_rtx_has_its_say(model, tmp_path):
     assert f"TensorRT-RTX {rtx.__version__}" in str(raised.value)
 
 
-def test_another_runtime_than_the_engines(load, model, tmp_path):
-    path = write_engine(tmp_path / "a.engine", model("pose"))
-    with pytest.raises(
-        ModelError, match=r"an engine of TensorRT 10.3.0.30, but runtime 'tensorrt-r"
-    ):
-        TensorRtNetwork(path, runtime="tensorrt-rtx")
-
-
 def test_inputs_and_outputs(load):
     network = load()
     assert [str(spec) for spec in network.inputs] == ["images (?, 3, 64, 48) float32"]

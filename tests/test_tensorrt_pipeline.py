@@ -118,6 +118,13 @@ def test_an_engine_runs_on_no_cpu(tensorrt, engines):
         edgert.Engine(engines[0], device="cpu")
 
 
+@pytest.mark.parametrize("runtime", ["tensorrt-rtx", "onnxruntime"])
+def test_an_engine_runs_on_no_other_runtime(tensorrt, engines, runtime):
+    with pytest.raises(ModelError, match=rf"TensorRT 10.3.0.30, which runtime '{runtime}' does no"):
+        edgert.Engine(engines[0], runtime=runtime)
+    assert edgert.Engine(engines[0], runtime="tensorrt", device="cuda:0").why == ""
+
+
 def test_without_its_tensorrt_an_engine_says_what_is_missing(engines):
     text = r"detector\.engine: an engine of TensorRT 10\.3\.0\.30; runtime 'tensorrt': package"
     with pytest.raises(UnavailableError, match=text):
@@ -214,8 +221,9 @@ def test_a_model_that_tensorrt_does_not_take_is_left_to_onnxruntime(tensorrt, bu
     engine = edgert.Engine(model("pose"))
     assert (engine.network.runtime, engine.network.device) == ("onnxruntime", "cpu")
     assert engine.why == "not by TensorRT: model.onnx: TensorRT does not accept Loop 'body'"
-    with pytest.raises(ModelError, match="does not accept Loop"):
-        edgert.Engine(model("pose"), runtime="tensorrt")
+    for asked in ({"runtime": "tensorrt"}, {"precision": "fp16"}):
+        with pytest.raises(ModelError, match="does not accept Loop"):
+            edgert.Engine(model("pose"), **asked)
 
 
 def test_networks_on_two_devices_say_why(tensorrt, builder, model, engines):

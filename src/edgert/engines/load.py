@@ -49,9 +49,9 @@ def load(path: Path, wanted: Wanted) -> tuple[Network, str]:
     try:
         return _built(path, choice, wanted), choice.why
     except (ModelError, UnavailableError) as error:
-        if wanted.runtime != "auto":
+        if (wanted.runtime, wanted.precision) != ("auto", "auto"):
             raise
-        # A model that TensorRT does not take may be one that ONNX Runtime does.
+        # A model that TensorRT does not take may be one that ONNX Runtime does, as it is.
         other = choose("onnxruntime", wanted.device)
         network, _ = _onnxruntime(path, other, wanted)
         return network, f"not by TensorRT: {error}"
@@ -59,6 +59,11 @@ def load(path: Path, wanted: Wanted) -> tuple[Network, str]:
 
 def _engine(path: Path, wanted: Wanted) -> tuple[Network, str]:
     file = read_plan_file(path)
+    if wanted.runtime not in ("auto", file.runtime):
+        raise ModelError(
+            f"{path}: an engine of {file.builder}, which runtime {wanted.runtime!r} does not run; "
+            f"leave runtime out"
+        )
     try:
         choice = choose(file.runtime, "cuda:0" if wanted.device == "auto" else wanted.device)
     except UnavailableError as error:
@@ -86,7 +91,7 @@ def _tensorrt(path: Path, choice: Choice, wanted: Wanted) -> Network:
 
     ordinal = _ordinal(choice)
     try:
-        network = TensorRtNetwork(path, runtime=wanted.runtime, ordinal=ordinal)
+        network = TensorRtNetwork(path, ordinal=ordinal)
         if wanted.fallback:
             network.check()
         return network

@@ -34,9 +34,8 @@ class TensorRtNetwork:
 
     Args:
         path: An engine: bare, or behind Ultralytics' header.
-        runtime: "tensorrt", "tensorrt-rtx", or "auto" for the one that built it.
         ordinal: Number of the GPU.
-        binding: Another TensorRT than the installed one.
+        binding: Another TensorRT than the installed one of the kind that built it.
 
     Attributes:
         file: What the file says of itself.
@@ -55,13 +54,12 @@ class TensorRtNetwork:
         self,
         path: str | os.PathLike[str],
         *,
-        runtime: str = "auto",
         ordinal: int = 0,
         binding: Binding | None = None,
     ) -> None:
         self.path = os.fspath(path)
         self.device = f"cuda:{ordinal}"
-        self.file = _read(self.path, runtime)
+        self.file = read_plan_file(self.path)
         self.runtime = self.file.runtime
         self.manifest = _beside(self.file)
         found = binding or tensorrt.binding(self.runtime)
@@ -208,13 +206,3 @@ def _dla_core(file: PlanFile) -> int | None:
     """As Ultralytics' header notes it."""
     core = file.metadata.get("dla", "None")
     return int(core) if core.isdigit() else None
-
-
-def _read(path: str, runtime: str) -> PlanFile:
-    file = read_plan_file(path)
-    if runtime not in ("auto", file.runtime):
-        raise ModelError(
-            f"{path}: an engine of {file.builder}, but runtime {runtime!r} was asked for; leave "
-            f"runtime out, or build one with edgert build --runtime {runtime}"
-        )
-    return file
