@@ -283,6 +283,8 @@ def test_commands_that_fail_say_why():
         run_command(["not-a-command-of-anyone"])
     with pytest.raises(OSError, match=r"failed and said: .*nowhere"):
         run_command(["ls", "/nowhere/at/all"])
+    with pytest.raises(OSError, match="false failed and said: nothing"):
+        run_command(["false"])
     started = time.monotonic()
     with pytest.raises(OSError, match=r"sleep 20 did not answer in 0\.5 s"):
         run_command(["sleep", "20"])
