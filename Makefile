@@ -48,6 +48,7 @@ $(VENV)/lint: pyproject.toml | $(VENV)/bin/python
 lint: $(VENV)/lint installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python tests/tensorrt_stubs.py build/stubs
 	$(VENV)/bin/mypy
 	git ls-files '*.hpp' '*.cpp' '*.h' '*.cu' | xargs $(VENV)/bin/clang-format --dry-run --Werror
 

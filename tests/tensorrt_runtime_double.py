@@ -167,6 +167,8 @@ class World:
     contexts: list[IExecutionContext] = field(default_factory=list)
     failing: str = ""  # what execute_async_v3 fails with
     broken_plan: str = ""  # what deserialising fails with
+    dla_core: int = -1  # at the last engine, and host code
+    host_code_allowed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     busy: list = field(default_factory=list)  # (context, stream, first byte, last byte) at work
 
@@ -214,6 +216,7 @@ class World:
 
 class Runtime:
     engine_host_code_allowed = False
+    DLA_core = -1
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -250,6 +253,8 @@ class Runtime:
                 )
                 or None
             )
+        world.dla_core = self.DLA_core
+        world.host_code_allowed = self.engine_host_code_allowed
         (length,) = struct.unpack_from("<I", plan, _HEAD.size)
         start = _HEAD.size + 4
         said = json.loads(plan[start : start + length])
@@ -454,9 +459,6 @@ class IExecutionContext:
         strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
         return tuple(reversed(strides) if "format" in self._engine._said else strides)
 
-    def infer_shapes(self):
-        return [name for name in self._engine._inputs if -1 in self.get_tensor_shape(name)]
-
     def execute_async_v3(self, stream_handle) -> bool:
         world = self._world
         me = threading.get_ident()
@@ -472,7 +474,7 @@ class IExecutionContext:
         world = self._world
         if world.failing:
             return world.error(world.failing)
-        if self._profile < 0 or self.infer_shapes():
+        if self._profile < 0 or any(-1 in self.get_tensor_shape(n) for n in self._engine._inputs):
             return world.error("IExecutionContext::enqueueV3: Error Code 3: not all shapes are set")
         missing = [name for name in self._engine._names if not self._addresses.get(name)]
         if missing:

@@ -8,6 +8,7 @@ signatures as taking anything.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from importlib import metadata
@@ -16,6 +17,7 @@ from pathlib import Path
 PACKAGES = ("tensorrt", "tensorrt_bindings")
 
 
+@functools.cache
 def published() -> dict[str, str]:
     """The stubs by path, repaired.
 

@@ -1,7 +1,8 @@
 """What `DeviceNetwork` promises, the same for every runtime.
 
-The fake driver stands in for a GPU where there is none; ONNX Runtime's CUDA provider is run on a
-real one: `EDGERT_LIBCUDA=libcuda.so.1 pytest tests/test_device_network.py`.
+The fake driver stands in for a GPU where there is none, with TensorRT's classes doubled. On a real
+one `EDGERT_LIBCUDA=libcuda.so.1 pytest tests/test_device_network.py` runs the same tests on ONNX
+Runtime's CUDA provider, TensorRT and TensorRT-RTX, whichever are there.
 """
 
 from __future__ import annotations
@@ -80,6 +81,34 @@ def doubled(runtime: str, version: str, capability: str) -> Callable[[Path], Dev
     return make
 
 
+def real_missing(runtime: str) -> Callable[[], str]:
+    def missing() -> str:
+        from edgert.availability import choose
+        from edgert.errors import UnavailableError
+
+        if is_fake():
+            return "TensorRT itself needs a real GPU"
+        try:
+            choose(runtime, "cuda:0")
+        except UnavailableError as error:
+            return str(error)
+        return ""
+
+    return missing
+
+
+def real(runtime: str) -> Callable[[Path], DeviceNetwork]:
+    def make(path: Path) -> DeviceNetwork:
+        import edgert
+        from edgert.engines.tensorrt_network import TensorRtNetwork
+
+        output = path.with_suffix(f".real.{runtime}.engine")
+        built = edgert.build(path, runtime=runtime, max_batch=MOST, output=output, cache=False)
+        return TensorRtNetwork(built)
+
+    return make
+
+
 worlds: list = []
 
 
@@ -94,6 +123,8 @@ MAKERS = {
     "host": Maker(host_missing, host_network),
     "tensorrt-double": Maker(host_missing, doubled("tensorrt", "10.3.0", "8.7")),
     "tensorrt-rtx-double": Maker(host_missing, doubled("tensorrt-rtx", "1.7.1.116", "8.9")),
+    "tensorrt": Maker(real_missing("tensorrt"), real("tensorrt")),
+    "tensorrt-rtx": Maker(real_missing("tensorrt-rtx"), real("tensorrt-rtx")),
     "onnxruntime-cuda": Maker(cuda_missing, cuda_network),
 }
 

@@ -10,7 +10,6 @@ import onnx
 import pytest
 
 import edgert
-import tensorrt_double
 from edgert.builds import environment
 from edgert.builds.layers import Layer, LayerTensor, from_inspector
 from edgert.builds.manifest import Manifest
@@ -19,9 +18,10 @@ from edgert.errors import CalibrationError, ModelError, UnavailableError
 from edgert.quant.model.half import to_half
 from edgert.quant.statistics.tensorrt_cache import write_tensorrt_cache
 from edgert.quant.thresholds.scales import Scales
-from tensorrt_models import small
 
+import tensorrt_double
 from audit_models import every_layer, quantized
+from tensorrt_models import small
 
 VERSIONS = ("10.3.0", "10.16.1.11", "11.4.0.106")
 

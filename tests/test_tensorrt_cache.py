@@ -27,6 +27,7 @@ from edgert.builds.key import Key
 from edgert.builds.manifest import Manifest, fallback_of, manifest_path
 from edgert.builds.options import size_bytes
 from edgert.errors import CacheWarning, ModelError
+
 from tensorrt_models import needs_builder, small
 
 pytestmark = needs_builder

@@ -19,6 +19,7 @@ from edgert.quant.model.precision import element_types
 from edgert.quant.rewrite.plan import Plan
 from edgert.quant.rewrite.write import write
 from edgert.quant.thresholds.scales import Scales
+
 from tensorrt_models import needs_builder, small
 
 MODELS = ("yolov8n", "pose_heatmap_256x192")

@@ -188,6 +188,8 @@ def test_memory_is_known_before_and_taken_once(load, driver):
     feed = gpu.place((4, *SIZE), np.float32, np.zeros((4, *SIZE)))
     output = gpu.place((4, *HEAT), np.float32)
     before = driver.fake_cuda_alive(b"memory")
+    network.infer(np.zeros((4, *SIZE), np.float32))  # what that takes is given back
+    network.world.contexts.clear()
     run = network.bind_device(stream.address, feed.tensor, [("heatmaps", output.tensor)])
     for batch in (1, 2, 4):
         run(batch)
@@ -197,6 +199,19 @@ def test_memory_is_known_before_and_taken_once(load, driver):
     del run
     stream.close()
     assert driver.fake_cuda_alive(b"memory") == before
+
+
+def test_outputs_that_nobody_wants_have_memory_for_the_largest_batch(load):
+    from edgert.engines.tensorrt_contexts import Contexts
+
+    driver, stream = Driver(), Driver().stream()
+    feed = driver.place((4, *SIZE), np.float32, np.zeros((4, *SIZE)))
+    contexts = Contexts(load()._loaded, stream.address, feed.tensor, {})
+    contexts.enqueue(1)
+    stream.synchronize()
+    assert contexts.own["heatmaps"].shape == (4, *HEAT)
+    del contexts
+    stream.close()
 
 
 def test_small_bindings_take_the_memory_of_small_profiles(load):

@@ -100,7 +100,8 @@ def test_an_engine_runs_on_no_cpu(tensorrt, engines):
 
 
 def test_without_its_tensorrt_an_engine_says_what_is_missing(engines):
-    with pytest.raises(UnavailableError, match=r"runtime 'tensorrt': package tensorrt not inst"):
+    text = r"detector\.engine: an engine of TensorRT 10\.3\.0\.30; runtime 'tensorrt': package"
+    with pytest.raises(UnavailableError, match=text):
         edgert.Pipeline(engines[0])
 
 
@@ -126,6 +127,21 @@ def test_a_manifest_of_another_engine_is_not_used(tensorrt, model, engines):
     Path(f"{path}.json").write_text("{}")
     with pytest.warns(CacheWarning, match="not a manifest that edgert writes"):
         assert edgert.Engine(path).precision is None
+
+
+def test_what_the_manifest_says_of_its_building_is_heeded(tensorrt, model, engines):
+    path = engines[1]
+    edgert.Engine(path)
+    assert (tensorrt.dla_core, tensorrt.host_code_allowed) == (-1, False)
+    manifest(path, key=Key({"dla_core": 1, "version_compatible": True}, {}))
+    edgert.Engine(path)
+    assert (tensorrt.dla_core, tensorrt.host_code_allowed) == (1, True)
+
+
+def test_the_dla_core_of_ultralytics_header(tensorrt, model, tmp_path):
+    path = write_engine(tmp_path / "a.engine", model("pose"), header={"dla": 0, "task": "pose"})
+    edgert.Engine(path)
+    assert tensorrt.dla_core == 0
 
 
 class Builder:

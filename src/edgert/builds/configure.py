@@ -102,10 +102,11 @@ def configure(
     return config
 
 
-def _build_ahead(api: Any, config: Any, capability: str) -> None:
+def _build_ahead(api: Any, config: trt.IBuilderConfig, capability: str) -> None:
     members = api.ComputeCapability.__members__
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(members["SM" + capability.replace(".", "")], 0)
+    ahead: Any = config  # what TensorRT-RTX alone has, and TensorRT's stubs do not know
+    ahead.num_compute_capabilities = 1
+    ahead.set_compute_capability(members["SM" + capability.replace(".", "")], 0)
 
 
 def _use_dla(bound: Binding, builder: trt.Builder, config: trt.IBuilderConfig, core: int) -> None:

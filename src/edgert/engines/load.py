@@ -59,7 +59,10 @@ def load(path: Path, wanted: Wanted) -> tuple[Network, str]:
 
 def _engine(path: Path, wanted: Wanted) -> tuple[Network, str]:
     file = read_plan_file(path)
-    choice = choose(file.runtime, "cuda:0" if wanted.device == "auto" else wanted.device)
+    try:
+        choice = choose(file.runtime, "cuda:0" if wanted.device == "auto" else wanted.device)
+    except UnavailableError as error:
+        raise UnavailableError(f"{path}: an engine of {file.builder}; {error}") from error
     why = f"an engine of {file.builder}" if "auto" in (wanted.runtime, wanted.device) else ""
     return _tensorrt(path, choice, wanted), why
 

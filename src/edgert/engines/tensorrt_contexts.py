@@ -20,7 +20,7 @@ class Contexts:
 
     A context serves one size for good: what is recorded of it stays right whatever the others do.
     They run one after another on the stream, so they share the memory for what lies between an
-    engine's layers; it is taken at once, and nothing is taken later.
+    engine's layers, which is taken at once.
 
     Args:
         loaded: The engine.
@@ -65,7 +65,7 @@ class Contexts:
     def _make(self, items: int, record: Record) -> trt.IExecutionContext:
         loaded, shape = self._loaded, (items, *self._feed.shape[1:])
         profile = loaded.profile(shape)
-        context = loaded.engine.create_execution_context(loaded.settings)
+        context = loaded.engine.create_execution_context(loaded.settings.value)
 
         def require(done: object, what: str) -> None:
             if not done:
@@ -85,8 +85,6 @@ class Contexts:
             _check_layout(loaded.path, spec.name, found, context.get_tensor_strides(spec.name))
             address = self._address_of(spec, found, items)
             require(context.set_tensor_address(spec.name, address), f"address of {spec.name}")
-        missing = context.infer_shapes()
-        require(not missing, f"not told: {', '.join(missing)}")
         return context
 
     def _address_of(self, spec: TensorSpec, shape: Shape, items: int) -> int:

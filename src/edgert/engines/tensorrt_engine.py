@@ -54,6 +54,14 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What contexts are made with, and what that needs to live."""
+
+    value: Any
+    compiled: Any = None
+
+
+@dataclass(frozen=True)
 class Loaded:
     """An engine on a device, and what its bindings have in common."""
 
@@ -64,8 +72,7 @@ class Loaded:
     input: TensorSpec
     outputs: tuple[TensorSpec, ...]
     profiles: tuple[Profile, ...]
-    # What contexts are made with: TensorRT-RTX's way of compiling, else who gives the memory.
-    settings: Any
+    settings: Settings
     # TensorRT's objects are not made for two threads at once; contexts of one engine are made one
     # after another, and run side by side.
     lock: threading.Lock
@@ -114,7 +121,7 @@ def look_at(path: str, binding: Binding, engine: trt.ICudaEngine, gpu: _core.Cud
         gpu=gpu,
         input=inputs[0],
         outputs=tuple(specs[name] for name in names if not is_input[name]),
-        profiles=_profiles(engine, inputs[0].name),
+        profiles=_profiles(engine, inputs[0]),
         settings=_settings(binding, engine),
         lock=threading.Lock(),
     )
@@ -131,20 +138,24 @@ def _spec(path: str, binding: Binding, engine: trt.ICudaEngine, name: str) -> Te
     return TensorSpec(name, np.dtype(dtype), shape)
 
 
-def _profiles(engine: trt.ICudaEngine, name: str) -> tuple[Profile, ...]:
+def _profiles(engine: trt.ICudaEngine, spec: TensorSpec) -> tuple[Profile, ...]:
+    fixed = tuple(size for size in spec.shape if size is not None)
     profiles = []
     for index in range(engine.num_optimization_profiles):
-        least, best, most = (tuple(dims) for dims in engine.get_tensor_profile_shape(name, index))
+        least = best = most = fixed
+        if len(fixed) < len(spec.shape):
+            shapes = engine.get_tensor_profile_shape(spec.name, index)
+            least, best, most = (tuple(dims) for dims in shapes)
         memory = engine.get_device_memory_size_for_profile_v2(index)
         profiles.append(Profile(index, least, best, most, int(memory)))
     return tuple(profiles)
 
 
-def _settings(binding: Binding, engine: trt.ICudaEngine) -> Any:
+def _settings(binding: Binding, engine: trt.ICudaEngine) -> Settings:
     """Contexts get their memory from us, so that it is known before the first run."""
     strategy = binding.api.ExecutionContextAllocationStrategy.USER_MANAGED
     if binding.runtime == "tensorrt":
-        return strategy
+        return Settings(strategy)
     config: Any = engine.create_runtime_config()
     config.set_execution_context_allocation_strategy(strategy)
     # TensorRT-RTX compiles where it runs. Lazily it would record the kernels that bridge the time
@@ -154,5 +165,6 @@ def _settings(binding: Binding, engine: trt.ICudaEngine) -> Any:
     # edgert records more than the network, itself.
     config.cuda_graph_strategy = binding.api.CudaGraphStrategy.DISABLED
     # What one lane has compiled serves the others.
-    config.set_runtime_cache(config.create_runtime_cache())
-    return config
+    compiled = config.create_runtime_cache()
+    config.set_runtime_cache(compiled)
+    return Settings(config, compiled)

@@ -13,14 +13,18 @@ from edgert.errors import EngineMismatchError, ModelError
 __all__ = ["load_engine"]
 
 # TensorRT's words where an engine and the machine do not fit: what is expected is the machine's.
-_VERSION = re.compile(r"expecting library version (\S+) got ([\d.]*\d)")
 _DEVICE = re.compile(r"expecting compute (\S+) got compute ([\d.]*\d)")
 _PLATFORM = re.compile(r"[Pp]latform specific tag mismatch")
 _MEMORY = re.compile(r"out of memory|OutOfMemory|cudaError 2:", re.IGNORECASE)
 
 
 def load_engine(
-    file: PlanFile, binding: Binding, gpu: _core.CudaContext, *, host_code: bool = False
+    file: PlanFile,
+    binding: Binding,
+    gpu: _core.CudaContext,
+    *,
+    host_code: bool = False,
+    dla_core: int | None = None,
 ) -> trt.ICudaEngine:
     """Deserialise on a GPU; its context becomes the thread's.
 
@@ -30,6 +34,7 @@ def load_engine(
         gpu: The device.
         host_code: Allow code for the host in the engine: a version-compatible engine brings the
             part of TensorRT that runs it.
+        dla_core: The DLA core that it was built for; None: it was built for the GPU.
 
     Raises:
         EngineMismatchError: It was built by another TensorRT, for another GPU or platform.
@@ -40,6 +45,8 @@ def load_engine(
         runtime = binding.api.Runtime(binding.log.sink)
         if host_code:
             runtime.engine_host_code_allowed = True
+        if dla_core is not None:
+            runtime.DLA_core = dla_core
         plan = file.plan()
         _check_validity(file, binding, gpu, runtime, plan)
         engine = runtime.deserialize_cuda_engine(plan)
@@ -73,9 +80,7 @@ def _check_validity(
 def _explain(
     file: PlanFile, binding: Binding, gpu: _core.CudaContext, said: str, free_bytes: int
 ) -> ModelError:
-    version, device = _VERSION.search(said), _DEVICE.search(said)
-    if version:
-        return _mismatch(file, binding, gpu, built=f"TensorRT {version[2]}")
+    device = _DEVICE.search(said)
     if device:
         return _mismatch(file, binding, gpu, capability=device[2])
     if _PLATFORM.search(said):
@@ -86,7 +91,6 @@ def _explain(
             f"on {_device(gpu)}, of which {free_bytes / 1e6:.0f} MB were free: {said}"
         )
     if not _same_version(file.version, binding.version):
-        # Of a serialization that it does not know TensorRT says only that.
         return _mismatch(file, binding, gpu)
     return ModelError(
         f"{file.path}: {binding.title} cannot load it: {said or 'no reason given'}; the file may "

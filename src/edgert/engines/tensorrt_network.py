@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from edgert import _core
+from edgert.builds.layers import Layer, layers_of
 from edgert.builds.manifest import Manifest, manifest_path
 from edgert.devices import context
 from edgert.engines import tensorrt
@@ -66,10 +67,14 @@ class TensorRtNetwork:
         found = binding or tensorrt.binding(self.runtime)
         gpu = context(ordinal)
         # Code for the host is run of engines alone that edgert built so.
-        allowed = self.manifest is not None and bool(
-            self.manifest.key.request.get("version_compatible")
+        asked = self.manifest.key.request if self.manifest else {}
+        engine = load_engine(
+            self.file,
+            found,
+            gpu,
+            host_code=bool(asked.get("version_compatible")),
+            dla_core=asked.get("dla_core", _dla_core(self.file)),
         )
-        engine = load_engine(self.file, found, gpu, host_code=allowed)
         self._loaded = look_at(self.path, found, engine, gpu)
         self.inputs: tuple[TensorSpec, ...] = (self._loaded.input,)
         self.outputs = self._loaded.outputs
@@ -88,17 +93,16 @@ class TensorRtNetwork:
         """The sizes that each optimisation profile takes, in words."""
         return tuple(map(str, self._loaded.profiles))
 
-    def describe_layers(self) -> str | None:
-        """What the engine says of its layers, as JSON; None where TensorRT's lean runtime loads it.
+    def layers(self) -> tuple[Layer, ...]:
+        """What the engine says of its layers; nothing where TensorRT's lean runtime loads it.
 
-        Layers have details in engines that were built with them, names in all.
+        Raises:
+            ModelError: It says so in a form that edgert does not know.
         """
-        api = self._loaded.binding.api
-        if not hasattr(api, "EngineInspector"):
-            return None
-        inspector = self._loaded.engine.create_engine_inspector()
-        words = inspector.get_engine_information(api.LayerInformationFormat.JSON)
-        return str(words)
+        found = self._loaded
+        if not hasattr(found.binding.api, "EngineInspector"):
+            return ()
+        return layers_of(found.binding, found.engine)
 
     def check(self) -> None:
         """Run once, on grey, the smallest batch.
@@ -194,6 +198,12 @@ def _beside(file: PlanFile) -> Manifest | None:
         wrong = str(error)
     warnings.warn(f"{wrong}; {file.path} is used without it", CacheWarning, stacklevel=3)
     return None
+
+
+def _dla_core(file: PlanFile) -> int | None:
+    """As Ultralytics' header notes it."""
+    core = file.metadata.get("dla", "None")
+    return int(core) if core.isdigit() else None
 
 
 def _read(path: str, runtime: str) -> PlanFile:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgert.availability import choose
-from edgert.builds.layers import from_inspector
 from edgert.builds.manifest import Manifest, manifest_path
 from edgert.engines.plan_file import PlanFile, read_plan_file
 from edgert.engines.tensorrt_network import TensorRtNetwork
@@ -78,16 +77,17 @@ def _with_runtime(found: Inspection, file: PlanFile) -> Inspection:
         network = TensorRtNetwork(file.path)
     except (ModelError, UnavailableError) as error:
         return _with_model(replace(found, remarks=(*found.remarks, f"not loaded: {error}")))
-    layers = found.layers
-    words = network.describe_layers()
-    if words is not None:
-        layers = from_inspector(words)
+    try:
+        layers = network.layers()
+    except ModelError as error:
+        layers = ()
+        found = replace(found, remarks=(*found.remarks, str(error)))
     return replace(
         found,
         inputs=network.inputs,
         outputs=network.outputs,
-        layers=layers,
-        layers_from="the engine" if words is not None else found.layers_from,
+        layers=layers or found.layers,
+        layers_from="the engine" if layers else found.layers_from,
         profiles=network.profiles,
         lane_bytes=network.context_bytes,
     )
