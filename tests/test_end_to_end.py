@@ -80,6 +80,12 @@ def test_decode_by_hand():
     assert boxes[2].tolist() == [1, -1, 21, 29]
 
 
+def test_a_class_that_is_no_number_of_one():
+    rows = np.array([[0, 0, 9, 9, 0.9, 3e9], [0, 0, 9, 9, 0.9, 16777215]], np.float32)
+    _, _, class_ids = ops.decode_end_to_end(rows, TO_FRAME)
+    assert class_ids.tolist() == [16777215]
+
+
 @pytest.mark.parametrize(
     ("output", "options", "said"),
     [
