@@ -7,6 +7,8 @@ DETECTOR ?= $(ASSETS)/models/yolov8n.onnx
 POSE ?= $(ASSETS)/models/pose_heatmap_256x192.onnx
 FRAMES ?= 100
 FAKE := build/fake/libfakecuda.so
+# The types of TensorRT 10, without what it depends on: TensorRT itself, 3 GB that another index has.
+STUBS := tensorrt-stubs==10.13.0.35.1
 
 .PHONY: help test demo lint native fake bench build clean
 
@@ -27,6 +29,7 @@ $(VENV)/bin/python:
 .PHONY: installed
 installed: $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet ".[test,audit]"
+	$(VENV)/bin/python -m pip install --quiet --no-deps $(STUBS)
 
 test: installed $(FAKE)
 	$(VENV)/bin/python -m pytest $(TESTS)

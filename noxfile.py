@@ -4,6 +4,8 @@ import nox
 
 nox.options.sessions = ["lint", "tests"]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+# Without what it depends on: TensorRT itself.
+STUBS = ("--no-deps", "tensorrt-stubs==10.13.0.35.1")
 
 
 @nox.session
@@ -11,6 +13,7 @@ def lint(session: nox.Session) -> None:
     """Style and types."""
     session.install(".[test]")
     session.install(*nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "lint"))
+    session.install(*STUBS)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("python", "tests/tensorrt_stubs.py", "build/stubs")
@@ -21,6 +24,7 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The test suite on the installed package."""
     session.install(".[test]")
+    session.install(*STUBS)
     session.run("pytest", *session.posargs)
 
 

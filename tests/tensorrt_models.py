@@ -9,8 +9,42 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from edgert.errors import UnavailableError
+
 HAVE_BUILDER = find_spec("tensorrt_rtx_bindings") is not None
 needs_builder = pytest.mark.skipif(not HAVE_BUILDER, reason="pip install 'edgert[audit]'")
+
+
+class Gpus:
+    """Stands for `edgert.devices`: GPUs by number, and the numbers whose contexts were entered."""
+
+    def __init__(self, *capabilities: int) -> None:
+        self.capabilities = capabilities
+        self.entered: list[int] = []
+
+    def put_in(self, monkeypatch: pytest.MonkeyPatch) -> Gpus:
+        from edgert import devices
+
+        state = "ok" if self.capabilities else "libcuda.so.1 not found"
+        monkeypatch.setattr(devices, "cuda_state", lambda: state)
+        monkeypatch.setattr(devices, "context", self.context)
+        return self
+
+    def context(self, ordinal: int) -> _Context:
+        if ordinal >= len(self.capabilities):
+            raise UnavailableError(f"no such device: {ordinal}")
+        return _Context(self, ordinal)
+
+
+class _Context:
+    def __init__(self, gpus: Gpus, ordinal: int) -> None:
+        self._gpus, self._ordinal = gpus, ordinal
+        self.compute_capability = gpus.capabilities[ordinal]
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        self._gpus.entered.append(self._ordinal)
+        return 1 << 30, 1 << 33
 
 
 def small(path, *, batch: int | str = 1, size: int | None = 16, seed: int = 0, **metadata: str):

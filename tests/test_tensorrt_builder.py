@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import sys
+from importlib import metadata
 
 import onnx
 import pytest
@@ -21,7 +22,7 @@ from edgert.quant.thresholds.scales import Scales
 
 import tensorrt_double
 from audit_models import every_layer, quantized
-from tensorrt_models import small
+from tensorrt_models import Gpus, small
 
 VERSIONS = ("10.3.0", "10.16.1.11", "11.4.0.106")
 
@@ -34,7 +35,7 @@ def network(tmp_path):
 @pytest.fixture
 def jetson(monkeypatch, tmp_path):
     """`jetson("10.3.0")`: a machine with this TensorRT and a GPU of 8.7; gives the package."""
-    monkeypatch.setattr(environment, "gpu_capability", lambda: "8.7")
+    Gpus(87).put_in(monkeypatch)
     monkeypatch.setenv("EDGERT_CACHE", str(tmp_path / "cache"))
 
     def install(version, **behaviour):
@@ -262,9 +263,25 @@ def test_tensorrt_builds_for_the_gpu_that_is_here(jetson, network, monkeypatch):
     jetson("10.3.0")
     with pytest.raises(ValueError, match=r"'8.6', but TensorRT 10.3.0 builds for .* here, 8.7"):
         edgert.build(network, runtime="tensorrt", compute_capability="8.6")
-    monkeypatch.setattr(environment, "gpu_capability", lambda: None)
+    Gpus().put_in(monkeypatch)
     with pytest.raises(UnavailableError, match=r"finds none \(libcuda.so.1 not found\)"):
         edgert.build(network)
+
+
+def test_the_gpu_that_is_named_is_built_on(jetson, network, monkeypatch):
+    jetson("10.16.1.11")
+    gpus = Gpus(86, 120).put_in(monkeypatch)
+    made = edgert.build(network, device="cuda:1")
+    assert made.manifest.key.environment["compute_capability"] == "12.0"
+    assert gpus.entered == [1]
+    assert edgert.build(network).manifest.key.environment["compute_capability"] == "8.6"
+    assert gpus.entered == [1, 0]
+    assert edgert.build(network).cached
+    assert gpus.entered == [1, 0]
+    with pytest.raises(UnavailableError, match="finds none"):
+        edgert.build(network, runtime="tensorrt", device="cuda:2")
+    with pytest.raises(ValueError, match="device is 'gpu', expected"):
+        edgert.build(network, device="gpu")
 
 
 def test_auto_takes_the_one_that_can(jetson, network):
@@ -297,13 +314,69 @@ def test_auto_takes_the_one_that_can(jetson, network):
         ({"on_mismatch": "ignore"}, "on_mismatch is 'ignore', expected 'rebuild' or 'error'"),
         ({"runtime": "openvino"}, "runtime is 'openvino', expected 'auto' or one of"),
         ({"shapes": {"image": (1, 3, 8, 8)}}, "shapes names 'image'; the model has images"),
+        ({"shapes": {"images": (4, 3, 16, 16)}}, r"\(4, 3, 16, 16\), which does not fit the model"),
+        ({"shapes": {"images": (1, 3, 16)}}, r"does not fit the model's \(1, 3, 16, 16\)"),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_wrong_options_are_named(options, words, jetson, network):
     jetson("10.3.0")
     with pytest.raises(ValueError, match=words):
         edgert.build(network, **options)
+
+
+# The machine.
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Files of a machine: `machine(driver="570.1", l4t=..., cuda=..., cudnn=...)`."""
+
+    def make(driver=None, l4t=None, cuda=None, cudnn=None):
+        paths = {name: tmp_path / name for name in ("driver", "l4t", "cuda")}
+        for name, text in (("driver", driver), ("l4t", l4t), ("cuda", cuda)):
+            if text is not None:
+                paths[name].write_text(text)
+        folder = tmp_path / "aarch64-linux-gnu"
+        folder.mkdir()
+        if cudnn is not None:
+            (folder / f"libcudnn.so.{cudnn}").touch()
+            (folder / "libcudnn.so.9").touch()
+        monkeypatch.setattr(environment, "_DRIVER", (paths["driver"], paths["l4t"]))
+        monkeypatch.setattr(environment, "_CUDA", paths["cuda"])
+        monkeypatch.setattr(environment, "_CUDNN", (tmp_path, environment._CUDNN[1]))
+        monkeypatch.setattr(environment, "_CUDA_PACKAGES", ())
+        monkeypatch.setattr(environment, "_CUDNN_PACKAGES", ())
+
+    return make
+
+
+def test_a_jetsons_versions(machine, jetson, network):
+    machine(
+        l4t="# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64",
+        cuda='{"cuda": {"name": "CUDA SDK", "version": "12.6.11"}}',
+        cudnn="9.3.0",
+    )
+    jetson("10.3.0")
+    made = edgert.build(network)
+    assert made.manifest.versions == {
+        "edgert": edgert.__version__,
+        "tensorrt": "10.3.0",
+        "cuda": "12.6.11",
+        "cudnn": "9.3.0",
+        "driver": "L4T 36.4.3",
+    }
+    assert made.manifest.key.environment["driver"] == "L4T 36.4.3"
+
+
+def test_versions_that_are_not_found_are_none(machine, jetson, network, monkeypatch):
+    machine(driver="570.124.06\n", cuda="{}")
+    jetson("10.16.1.11")
+    found = edgert.build(network).manifest.versions
+    assert (found["driver"], found["cuda"], found["cudnn"]) == ("570.124.06", None, None)
+    # A package's own version goes before the system's.
+    monkeypatch.setattr(environment, "_CUDA_PACKAGES", ("no-such-package", "numpy"))
+    found = edgert.build(network, precision="fp16").manifest.versions
+    assert found["cuda"] == metadata.version("numpy")
 
 
 # The package.

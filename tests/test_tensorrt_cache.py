@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgert
@@ -26,9 +27,10 @@ from edgert.builds.cache import Cache, default_folder, limit_bytes
 from edgert.builds.key import Key
 from edgert.builds.manifest import Manifest, fallback_of, manifest_path
 from edgert.builds.options import size_bytes
+from edgert.builds.progress import Monitor
 from edgert.errors import CacheWarning, ModelError
 
-from tensorrt_models import needs_builder, small
+from tensorrt_models import Gpus, needs_builder, small
 
 pytestmark = needs_builder
 
@@ -107,6 +109,7 @@ def test_a_changed_weight_is_another_model(network, cache):
     assert not build(network, cache).cached
 
 
+@settings(derandomize=True, deadline=None)
 @given(
     st.dictionaries(st.text(), st.none() | st.integers() | st.text(), max_size=4),
     st.dictionaries(st.text(), st.none() | st.text(), max_size=3),
@@ -218,12 +221,12 @@ def test_another_gpu_and_driver_are_named(monkeypatch, network, cache):
     """A cache that was copied from another machine."""
     from edgert.builds import environment
 
-    monkeypatch.setattr(environment, "gpu_capability", lambda: "8.6")
+    Gpus(86).put_in(monkeypatch)
     monkeypatch.setattr(environment, "_driver", lambda: "570.1")
     made = edgert.build(network, cache=cache)
     assert made.manifest.key.environment["driver"] == "570.1"
     assert made.manifest.versions["driver"] == "570.1"
-    monkeypatch.setattr(environment, "gpu_capability", lambda: "8.9")
+    Gpus(89).put_in(monkeypatch)
     monkeypatch.setattr(environment, "_driver", lambda: "580.2")
     with pytest.raises(ModelError) as caught:
         edgert.build(network, cache=cache, on_mismatch="error")
@@ -286,6 +289,19 @@ def test_a_full_disk_costs_a_warning_and_leaves_nothing(network, cache, monkeypa
     with pytest.warns(CacheWarning, match="No space left on device"):
         made = build(network, cache)
     assert made.manifest.fits(made.path)
+    assert names(cache) == set()
+
+
+def test_a_full_disk_everywhere_is_an_error(network, cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shelf, "write_atomically", full)
+    with (
+        pytest.warns(CacheWarning, match="cannot be written"),
+        pytest.raises(ModelError, match=r"cannot be written there either: .* No space left"),
+    ):
+        build(network, cache)
     assert names(cache) == set()
 
 
@@ -405,20 +421,37 @@ def test_whoever_waited_for_a_lock_that_is_removed_takes_the_new_one(tmp_path):
     assert names(tmp_path) == set()
 
 
+def test_a_lock_file_that_is_removed_while_it_is_taken(tmp_path, monkeypatch):
+    """Its holder removes it between our opening it and locking it: what we hold is nobody's."""
+    path = tmp_path / "x.engine"
+    lock, removed = fcntl.flock, []
+
+    def flock(file, how):
+        if not removed:
+            removed.append(shelf._lock_path(path).unlink())
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with shelf.locked(path):
+        assert shelf.is_locked(path)
+    assert names(tmp_path) == set()
+
+
 # Interruption.
 
 INTERRUPTED = """
 import os, signal, sys
+from edgert.builds.progress import Monitor
 from edgert.cli import main
-from edgert.cli.work import Work
-steps = []
+step, steps = Monitor.step, []
 
-def update(self, part, done, total):
-    steps.append(part)
-    if part == "Optimizing graph" and done == 3:
+def stepping(self, phase, number):
+    steps.append(phase)
+    if steps.count("Optimizing graph") == 3:
         os.kill(os.getpid(), getattr(signal, sys.argv[3]))
+    return step(self, phase, number)
 
-Work.update = update
+Monitor.step = stepping
 code = main(["build", sys.argv[1], "--compute-capability", "8.6", "--cache", sys.argv[2]])
 print(steps.count("Optimizing graph"), "Timing graph nodes" in steps)
 sys.exit(code)
@@ -431,7 +464,7 @@ def test_ctrl_c_in_the_middle_of_a_build(network, cache, signal_name, code):
     assert (done.returncode, done.stderr) == (code, "")
     # It stopped where it was: of 30 steps a few were done, and no later phase began.
     steps, later = done.stdout.split()
-    assert int(steps) < 10
+    assert int(steps) == 3
     assert later == "False"
     assert names(cache) == set()
 
@@ -444,6 +477,30 @@ def interrupted(program, network, cache, signal_name="SIGINT"):
         timeout=60,
         check=False,
     )
+
+
+INTERRUPTED_TWICE = """
+import os, signal, sys
+from edgert.builds.progress import Monitor
+from edgert.cli import main
+
+def stepping(self, phase, number):
+    os.kill(os.getpid(), signal.SIGINT)
+    return True  # a builder that does not listen
+
+Monitor.step = stepping
+main(["build", sys.argv[1], "--compute-capability", "8.6", "--cache", sys.argv[2]])
+"""
+
+
+def test_a_second_ctrl_c_ends_the_process(network, cache):
+    done = interrupted(INTERRUPTED_TWICE, network, cache)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+    # Its lock file is left, and holds nobody.
+    (lock,) = names(cache)
+    assert lock.endswith(".lock")
+    assert not build(network, cache).cached
+    assert len(names(cache)) == 2
 
 
 INTERRUPTED_WHILE_PARSING = """
@@ -481,7 +538,7 @@ def test_ctrl_c_from_outside(asset, cache):
     assert names(cache) == set()
 
 
-def test_what_the_callback_raises_stops_the_build(network, cache):
+def test_what_the_callback_raises_stops_the_build(network, cache, monkeypatch):
     class EnoughError(Exception):
         pass
 
@@ -492,9 +549,13 @@ def test_what_the_callback_raises_stops_the_build(network, cache):
         if part == "Optimizing graph":
             raise EnoughError("enough")
 
+    begun, start_phase = [], Monitor.start
+    monkeypatch.setattr(
+        Monitor, "start", lambda self, phase, n: (begun.append(phase), start_phase(self, phase, n))
+    )
     with pytest.raises(EnoughError, match="enough"):
         build(network, cache, progress=progress)
-    assert phases[-1] == "Optimizing graph"
+    assert phases[-1] == begun[-1] == "Optimizing graph"
     assert names(cache) == set()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert not build(network, cache).cached
@@ -542,7 +603,7 @@ def test_what_killed_builders_left_is_removed(network, cache):
         path.write_text("half")
     os.utime(draft, (1, 1))
     with shelf.locked(cache / "w.engine"):
-        Cache(cache, 1 << 30).evict(made.path)
+        Cache(cache, 1 << 30).evict()
         assert names(cache) == {
             made.path.name,
             f"{made.path.name}.json",

@@ -222,6 +222,43 @@ def test_small_bindings_take_the_memory_of_small_profiles(load):
     assert loaded.memory_bytes((2, *SIZE)) == 8000
 
 
+def test_engines_on_one_stream_share_memory_and_others_do_not(load, driver):
+    gpu, stream, other = Driver(), Driver().stream(), Driver().stream()
+    small, large = load(memory_bytes=1000), load(memory_bytes=5000)
+    small.reserve(large.context_bytes)
+    made = [bound(network, gpu, stream) for network in (small, large)]
+    made.append(bound(small, gpu, other))
+    for run, *_ in made:
+        run(4)
+    stream.synchronize()
+    other.synchronize()
+    first, elsewhere = (context._memory[0] for context in small.world.contexts)
+    (second,) = (context._memory[0] for context in large.world.contexts)
+    assert first == second != elsewhere
+    for network in (small, large):
+        network.world.contexts.clear()
+    before = driver.fake_cuda_alive(b"memory")
+    del made, run, _
+    assert driver.fake_cuda_alive(b"memory") == before - 2 - 3 * 2
+    stream.close()
+    other.close()
+
+
+def test_a_larger_engine_on_a_stream_leaves_the_smaller_its_memory(load):
+    """What was recorded of the smaller one holds the address."""
+    gpu, stream = Driver(), Driver().stream()
+    small, large = load(memory_bytes=1000), load(memory_bytes=5000)
+    made = [bound(network, gpu, stream) for network in (small, large, small)]
+    for run, *_ in made:
+        run(4)
+    stream.synchronize()
+    first, third = (context._memory[0] for context in small.world.contexts)
+    (second,) = (context._memory[0] for context in large.world.contexts)
+    assert first != second == third
+    del made, run, _
+    stream.close()
+
+
 def test_a_device_without_the_memory(load, driver):
     network = load(memory_bytes=5_000_000)
     tensor = DeviceTensor(np.dtype(np.float32), (4, *SIZE), 4096)
@@ -290,3 +327,15 @@ def test_files_that_are_no_engines(tmp_path):
     for path in (tmp_path / "a.engine", Path("missing.engine")):
         with pytest.raises(ModelError, match=str(path)):
             TensorRtNetwork(path)
+
+
+def test_engines_of_rtx_are_built_to_take_no_memory_of_their_own():
+    rtx = pytest.importorskip("tensorrt_rtx_bindings", reason="pip install 'edgert[audit]'")
+    from edgert.builds.configure import configure
+    from edgert.builds.options import BuildOptions
+    from edgert.engines.tensorrt import binding
+
+    bound = binding("tensorrt-rtx")
+    builder = rtx.Builder(bound.log.sink)
+    config = configure(bound, builder, BuildOptions(compute_capability="8.6"), "fp32", None)
+    assert config.get_flag(rtx.BuilderFlag.REQUIRE_USER_ALLOCATION)

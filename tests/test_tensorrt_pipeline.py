@@ -11,6 +11,7 @@ import edgert
 from edgert.availability import choose
 from edgert.builds.key import Key
 from edgert.builds.manifest import Manifest
+from edgert.devices import context as edgert_context
 from edgert.errors import CacheWarning, FallbackWarning, ModelError, UnavailableError
 from fake_gpu import needs_fake_gpu
 from tensorrt_runtime_double import double, write_engine
@@ -92,6 +93,24 @@ def test_an_engine_says_what_it_takes(tensorrt, engines):
     with pytest.raises(ModelError, match=r"max_batch 5 .* built for at most 4; .*--max-batch 5"):
         edgert.Engine(engines[1], max_batch=5)
     assert edgert.Engine(engines[1], max_batch=3).max_batch == 3
+
+
+def test_a_lane_has_one_piece_of_memory_for_its_networks(tensorrt, model, tmp_path):
+    detector = write_engine(
+        tmp_path / "d.engine", model("detector"), profiles=[((1, 1), 1)], memory_bytes=10_000
+    )
+    pose = write_engine(
+        tmp_path / "p.engine", model("pose"), profiles=POSE_BUCKETS, memory_bytes=1_000_000
+    )
+    with edgert.Pipeline(detector, pose, classes=None, lanes=3) as pipe:
+        list(pipe.run(frames(4)))
+        assert "; 4.0 MB a lane between the layers" in repr(pipe)
+    pieces: dict[int, set[int]] = {}
+    for context in tensorrt.contexts:
+        for work in context._kept:
+            pieces.setdefault(work._stream, set()).add(context._memory[0])
+    del pieces[edgert_context(0).intake]  # where the models were looked at
+    assert [len(of_lane) for of_lane in pieces.values()] == [1, 1, 1]
 
 
 def test_an_engine_runs_on_no_cpu(tensorrt, engines):
@@ -181,6 +200,7 @@ def test_an_onnx_file_is_built_where_tensorrt_and_a_gpu_are(tensorrt, builder, m
     assert [asked["name"] for asked in builder.asked] == [detector.name, pose.name]
     assert all(asked["precision"] == "fp16" for asked in builder.asked)
     assert all(asked["runtime"] == "tensorrt" for asked in builder.asked)
+    assert all(asked["device"] == "cuda:0" for asked in builder.asked)
 
 
 def test_what_build_returns_is_taken_as_a_path(tensorrt, builder, model):

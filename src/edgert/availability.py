@@ -24,10 +24,9 @@ def backends() -> dict[str, str]:
     from edgert.devices import cuda_state
 
     cuda = cuda_state()
-    have_onnxruntime = find_spec("onnxruntime") is not None
     return {
-        "onnxruntime:cpu": "ok" if have_onnxruntime else _not_installed("onnxruntime"),
-        "onnxruntime:cuda": _onnxruntime_cuda(have_onnxruntime),
+        "onnxruntime:cpu": _onnxruntime_cpu(),
+        "onnxruntime:cuda": _onnxruntime_cuda(),
         "cuda:0": cuda,
         "tensorrt": _tensorrt("tensorrt", cuda),
         "tensorrt-rtx": _tensorrt("tensorrt-rtx", cuda),
@@ -59,7 +58,7 @@ def choose(runtime: str = "auto", device: str = "auto") -> Choice:
         )
     if device == "cpu":
         return _on_cpu(runtime)
-    from edgert.devices import ordinal_of
+    from edgert.devices import cuda_state, ordinal_of
 
     place = "cuda:0" if device == "auto" else f"cuda:{ordinal_of(device)}"
     reasons = {
@@ -73,14 +72,14 @@ def choose(runtime: str = "auto", device: str = "auto") -> Choice:
         raise UnavailableError(f"runtime {runtime!r}: {reason}")
     if device != "auto":
         raise UnavailableError(f"device {device!r}: {reason}")
-    lacking = "no GPU" if backends()["cuda:0"] != "ok" else "nothing here runs models on the GPU"
+    lacking = "no GPU" if cuda_state() != "ok" else "nothing here runs models on the GPU"
     return _on_cpu(runtime)._replace(why=f"{lacking}: {reason}")
 
 
 def _on_cpu(runtime: str) -> Choice:
     if runtime not in ("auto", "onnxruntime"):
         raise ValueError(f"runtime {runtime!r} runs on a GPU, but device is 'cpu'")
-    reason = backends()["onnxruntime:cpu"]
+    reason = _onnxruntime_cpu()
     if reason != "ok":
         raise UnavailableError(f"runtime 'onnxruntime': {reason}")
     return Choice("onnxruntime", "cpu", "")
@@ -88,14 +87,15 @@ def _on_cpu(runtime: str) -> Choice:
 
 def _why_not(runtime: str, place: str) -> str:
     """Why a runtime cannot be used on a GPU; empty where it can."""
-    found = backends()
-    key = "onnxruntime:cuda" if runtime == "onnxruntime" else runtime
-    missing = next((found[name] for name in ("cuda:0", key) if found[name] != "ok"), "")
-    if missing or runtime != "tensorrt-rtx":
-        return missing
-    from edgert.devices import context, ordinal_of
-    from edgert.engines.tensorrt import binding
+    from edgert.devices import context, cuda_state, ordinal_of
+    from edgert.engines.tensorrt import binding, state
 
+    # The GPU first: without one no package is loaded to be asked.
+    missing = cuda_state()
+    if missing == "ok":
+        missing = _onnxruntime_cuda() if runtime == "onnxruntime" else state(runtime)
+    if missing != "ok" or runtime != "tensorrt-rtx":
+        return "" if missing == "ok" else missing
     # It knows the GPUs of PCs alone: not Jetson's, not those of data centres.
     try:
         capability = context(ordinal_of(place)).compute_capability
@@ -126,8 +126,12 @@ def _tensorrt(runtime: str, cuda: str) -> str:
     return f"{binding(runtime).title} is here and builds engines; to run them, no GPU: {cuda}"
 
 
-def _onnxruntime_cuda(installed: bool) -> str:
-    if not installed:
+def _onnxruntime_cpu() -> str:
+    return "ok" if find_spec("onnxruntime") is not None else _not_installed("onnxruntime")
+
+
+def _onnxruntime_cuda() -> str:
+    if find_spec("onnxruntime") is None:
         return _not_installed("onnxruntime-gpu")
     from edgert.engines.onnxruntime import cuda_state
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgert.engines.base import Array, Network, TensorSpec
+from edgert.engines.base import Array, Network, SharesMemory, TensorSpec
 from edgert.engines.load import Providers, Wanted, load
 from edgert.errors import ModelError
 
@@ -118,8 +118,7 @@ class Engine:
 
         None where the runtime does not tell before it runs.
         """
-        found: int | None = getattr(self.network, "context_bytes", None)
-        return found
+        return self.network.context_bytes if isinstance(self.network, SharesMemory) else None
 
     def __call__(self, feed: Array) -> list[Array]:
         """Run the network once.

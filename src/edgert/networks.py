@@ -10,8 +10,9 @@ from typing import Any
 from edgert import _core
 from edgert.devices import context, ordinal_of
 from edgert.engine import Engine
+from edgert.engines.base import SharesMemory
 
-__all__ = ["Model", "check_precision", "load_model", "one_device"]
+__all__ = ["Model", "check_precision", "load_model", "one_device", "share_memory"]
 
 Model = str | os.PathLike[str] | Engine
 """What a pipeline takes for a network."""
@@ -37,6 +38,19 @@ def one_device(engines: Sequence[Engine]) -> _core.CudaContext | None:
         raise ValueError(f"found {found}; expected all networks of a pipeline on one device")
     device = devices.pop()
     return None if device == "cpu" else context(ordinal_of(device))
+
+
+def share_memory(engines: Sequence[Engine]) -> int | None:
+    """One piece of memory a lane for what lies between the layers of all: they take turns.
+
+    Returns:
+        Bytes of it; None where no runtime tells before it runs.
+    """
+    most = max((engine.lane_bytes or 0 for engine in engines), default=0)
+    for engine in engines:
+        if isinstance(engine.network, SharesMemory):
+            engine.network.reserve(most)
+    return most or None
 
 
 def check_precision(engine: Engine, precision: str) -> None:

@@ -17,7 +17,7 @@ from edgert.io.arrays import DEFAULT_FPS, as_frame
 from edgert.io.frame import Frame, Image
 from edgert.legs import detector_leg, pose_leg, reid_leg
 from edgert.models import DetectorModel, PoseModel, ReidModel
-from edgert.networks import Model, check_precision, load_model, one_device
+from edgert.networks import Model, check_precision, load_model, one_device, share_memory
 from edgert.result import Result
 from edgert.run import Run
 from edgert.stats import Stats
@@ -122,6 +122,7 @@ class Pipeline:
         for engine in engines:
             check_precision(engine, precision)
         self._gpu = one_device(engines)
+        self._lane_bytes = share_memory(engines)
         self._core = _core.Pipeline(
             detector_leg(self._detector, classes, score_threshold, nms_threshold, max_detections),
             None if self._reid is None else reid_leg(self._reid),
@@ -273,7 +274,9 @@ class Pipeline:
             return f"CPU{chosen}"
         why = self._core.why_not_recorded()
         how = f"enqueued step by step, since {why}" if why else "replayed as graphs"
-        return f"{describe(self._gpu)}{chosen}; a frame's work is {how}"
+        shared = self._lane_bytes
+        memory = "" if shared is None else f"; {shared / 1e6:.1f} MB a lane between the layers"
+        return f"{describe(self._gpu)}{chosen}; a frame's work is {how}{memory}"
 
     def _take(self, image: Any) -> Any:
         return on_device(image, self._gpu)

@@ -66,6 +66,7 @@ def build(
     *,
     precision: str = "auto",
     runtime: str = "auto",
+    device: str = "cuda:0",
     cache: bool | str | os.PathLike[str] = True,
     compute_capability: str | None = None,
     max_batch: int | None = None,
@@ -93,10 +94,11 @@ def build(
         precision: "auto": what the model says. "fp16" writes a float model in FP16 first, with FP32
             inputs and outputs. "int8" and "fp32" are what the model has to be.
         runtime: "tensorrt", "tensorrt-rtx", or "auto" for the first of them that is here.
+        device: The GPU that is here, to build on and for.
         cache: Keep the engine in the cache folder, or in the folder that is named. False: it is
             built anew, and without `output` goes with the process.
         compute_capability: Such as "8.6", for a GPU that is not here: TensorRT-RTX builds for it on
-            any CPU. None: of the GPU that is here.
+            any CPU. None: of `device`.
         max_batch: The largest batch of a model whose batch is open, which is tuned for 1, 2, 4 and
             so on up to it. None: 16 where the first output is heatmaps, else 1.
         shapes: By name, the shape of inputs with open sizes beyond the batch, where the model's
@@ -127,6 +129,8 @@ def build(
         ValueError: A parameter is out of its range.
         KeyboardInterrupt: Ctrl-C.
     """
+    from edgert.devices import ordinal_of
+
     started = time.perf_counter()
     if on_mismatch not in ("rebuild", "error"):
         raise ValueError(f"on_mismatch is {on_mismatch!r}, expected 'rebuild' or 'error'")
@@ -144,9 +148,10 @@ def build(
         version_compatible=version_compatible,
         hardware_compatibility=hardware_compatibility,
     )
-    job = plan(model, runtime, options)
+    ordinal = ordinal_of(device)
+    job = plan(model, runtime, options, ordinal)
     plain = replace(options, precision="fp16", calibration=None)
-    spare = None if fallback is None else plan(fallback, runtime, plain)
+    spare = None if fallback is None else plan(fallback, runtime, plain, ordinal)
     places = [None, None] if output is None else _outputs(Path(output))
     folder = _cache(cache)
     with ExitStack() as stack:

@@ -80,11 +80,10 @@ class Cache:
                 if manifest.key.request == key.request:
                     yield manifest
 
-    def evict(self, keep: Path) -> None:
+    def evict(self) -> None:
         """Keep the limit: what was not used for the longest time goes; and what dead builders left.
 
-        Args:
-            keep: An engine that stays, and whatever is being built.
+        What is being built stays, and what was just built, while its builder holds the lock.
         """
         with contextlib.suppress(OSError):
             self._remove_leftovers()
@@ -93,7 +92,7 @@ class Cache:
         for _, size, path in entries:
             if total <= self.limit:
                 return
-            if path == keep or is_locked(path):
+            if is_locked(path):
                 continue
             with contextlib.suppress(OSError):
                 manifest_path(path).unlink(missing_ok=True)

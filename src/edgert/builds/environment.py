@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from edgert.engines.tensorrt import Binding, binding
 from edgert.errors import UnavailableError
 
-__all__ = ["choose", "environment", "gpu_capability", "versions"]
+__all__ = ["choose", "enter", "environment", "gpu_capability", "versions"]
 
 _DRIVER = (Path("/sys/module/nvidia/version"), Path("/etc/nv_tegra_release"))
 _L4T = re.compile(r"R(\d+) \(release\), REVISION: ([\d.]+)")
@@ -22,19 +21,20 @@ _CUDNN_PACKAGES = ("nvidia-cudnn-cu13", "nvidia-cudnn-cu12")
 _CUDNN = ("/usr/lib", "*-linux-gnu/libcudnn.so.*.*.*")
 
 
-def choose(runtime: str, compute_capability: str | None) -> tuple[Binding, str]:
+def choose(runtime: str, compute_capability: str | None, ordinal: int = 0) -> tuple[Binding, str]:
     """The TensorRT to build with, and the compute capability to build for.
 
     Args:
         runtime: "tensorrt", "tensorrt-rtx", or "auto": TensorRT-RTX where the GPU that is named is
             not the one that is here, since it alone builds ahead of time; else what is here.
         compute_capability: Such as "8.6"; None: of the GPU that is here.
+        ordinal: Which GPU that is.
 
     Raises:
         UnavailableError: The package is not here, or no GPU to build for.
         ValueError: The runtime is unknown, or builds only for the GPU that is here.
     """
-    here = gpu_capability()
+    here = gpu_capability(ordinal)
     if runtime == "auto" and compute_capability not in (None, here):
         runtime = "tensorrt-rtx"
     bound = binding(runtime)
@@ -59,33 +59,40 @@ def choose(runtime: str, compute_capability: str | None) -> tuple[Binding, str]:
     return bound, here
 
 
-@functools.cache
-def gpu_capability() -> str | None:
-    """Of the first GPU, such as "8.7"; None without a GPU that edgert can use."""
+def gpu_capability(ordinal: int = 0) -> str | None:
+    """Of a GPU, such as "8.7"; None where it is not here, or edgert cannot use it."""
     from edgert.devices import context, cuda_state
 
     if cuda_state() != "ok":
         return None
     try:
-        number = context(0).compute_capability
+        number = context(ordinal).compute_capability
     except UnavailableError:
         return None
     return f"{number // 10}.{number % 10}"
 
 
-def environment(bound: Binding, compute_capability: str) -> dict[str, str | None]:
+def environment(bound: Binding, compute_capability: str, ordinal: int = 0) -> dict[str, str | None]:
     """What an engine runs in; where any of it is another, it is built anew.
 
     Returns:
         "version" of the runtime, "compute_capability", and "driver", which is None where the
         engine is for a GPU that is not here.
     """
-    ahead = compute_capability != gpu_capability()
+    ahead = compute_capability != gpu_capability(ordinal)
     return {
         "version": bound.version,
         "compute_capability": compute_capability,
         "driver": None if ahead else _driver(),
     }
+
+
+def enter(ordinal: int) -> None:
+    """Make a GPU the one that TensorRT builds on in this thread; nothing without a GPU."""
+    from edgert.devices import context
+
+    if gpu_capability(ordinal) is not None:
+        _ = context(ordinal).memory  # asks the driver in the GPU's context, which stays current
 
 
 def versions(bound: Binding) -> Mapping[str, str | None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgert.builds.builder import Product, produce
 from edgert.builds.configure import check, is_weakly_typed
-from edgert.builds.environment import choose, environment, versions
+from edgert.builds.environment import choose, enter, environment, versions
 from edgert.builds.key import Key
 from edgert.builds.layers import Layer, from_table, layers_of
 from edgert.builds.manifest import Manifest
@@ -37,6 +37,7 @@ class Job:
         convert: Whether the model has to be written in FP16 first.
         batches: The sizes of batch to tune for.
         key: What the engine depends on.
+        ordinal: The GPU to build on, where it is here.
     """
 
     source: Source
@@ -46,9 +47,11 @@ class Job:
     convert: bool
     batches: tuple[int, ...]
     key: Key
+    ordinal: int
 
     def produce(self, timings: bytes, on_progress: OnProgress | None) -> Product:
         """Build it; see `builder.produce`."""
+        enter(self.ordinal)
         with tempfile.TemporaryDirectory(prefix="edgert-build-") as folder:
             path = half_model(self.source, Path(folder)) if self.convert else self.source.path
             return produce(
@@ -93,7 +96,9 @@ class Job:
             return ()
 
 
-def plan(model: str | os.PathLike[str], runtime: str, options: BuildOptions) -> Job:
+def plan(
+    model: str | os.PathLike[str], runtime: str, options: BuildOptions, ordinal: int = 0
+) -> Job:
     """Look at a model, at what is asked for, and at what is here.
 
     Raises:
@@ -102,7 +107,7 @@ def plan(model: str | os.PathLike[str], runtime: str, options: BuildOptions) -> 
         ValueError: An option does not fit.
     """
     source = read(model)
-    bound, capability = choose(runtime, options.compute_capability)
+    bound, capability = choose(runtime, options.compute_capability, ordinal)
     asked = options.request()
     shapes = {**source.shapes(options.shapes), **options.shapes}
     options = replace(options, compute_capability=capability, shapes=shapes)
@@ -114,6 +119,8 @@ def plan(model: str | os.PathLike[str], runtime: str, options: BuildOptions) -> 
             **asked,
             "model": source.digest,
             "runtime": bound.runtime,
+            # Beside another GPU an engine is not one that does not fit.
+            "device": ordinal if asked["compute_capability"] is None else None,
             "precision": precision,
             # What it makes of a model may change with its version.
             "half": versions(bound)["edgert"] if convert else None,
@@ -122,9 +129,9 @@ def plan(model: str | os.PathLike[str], runtime: str, options: BuildOptions) -> 
             "batches": list(batches),
             "max_batch": None,
         },
-        environment=environment(bound, capability),
+        environment=environment(bound, capability, ordinal),
     )
-    return Job(source, bound, options, precision, convert, batches, key)
+    return Job(source, bound, options, precision, convert, batches, key, ordinal)
 
 
 def _batches(source: Source, options: BuildOptions) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgert.atomic import write_atomically
+from edgert.builds.builder import Product
 from edgert.builds.cache import Cache
 from edgert.builds.job import Job
 from edgert.builds.manifest import Manifest
@@ -76,10 +77,10 @@ def keep(
             store(place, product.engine, manifest)
         except OSError as error:
             place, cache = _elsewhere(place, output, error), None
-            store(place, product.engine, manifest)
+            _store_at_last(place, product, manifest)
         if cache is not None:
             _write(timings, product.timings)
-            cache.evict(keep=place)
+            cache.evict()
         return Kept(place, manifest, False)
 
 
@@ -120,6 +121,13 @@ def _elsewhere(place: Path, output: Path | None, error: OSError) -> Path:
         stacklevel=2,
     )
     return _temporary(place.stem)
+
+
+def _store_at_last(place: Path, product: Product, manifest: Manifest) -> None:
+    try:
+        store(place, product.engine, manifest)
+    except OSError as error:
+        raise ModelError(f"{place}: the engine cannot be written there either: {error}") from error
 
 
 @functools.cache

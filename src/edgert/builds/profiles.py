@@ -40,7 +40,7 @@ def add_profiles(
 
     Raises:
         ModelError: A size beyond the batch is open and was not told.
-        ValueError: `shapes` names no input.
+        ValueError: `shapes` names no input, or contradicts the model.
     """
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     for name in shapes:
@@ -49,6 +49,11 @@ def add_profiles(
                 f"shapes names {name!r}; the model has {', '.join(t.name for t in inputs)}"
             )
     found = {tensor.name: _sizes(tensor.shape) for tensor in inputs}
+    for name, shape in shapes.items():
+        if not _fits(tuple(shape), found[name]):
+            raise ValueError(
+                f"shapes gives {name} {tuple(shape)}, which does not fit the model's {found[name]}"
+            )
     if not any(-1 in sizes for sizes in found.values()):
         return
     told = {name: tuple(shapes.get(name, sizes)) for name, sizes in found.items()}
@@ -71,6 +76,12 @@ def add_profiles(
             profile.set_shape(name, *sizes)
         config.add_optimization_profile(profile)
         least = batch + 1
+
+
+def _fits(shape: tuple[int, ...], found: tuple[int, ...]) -> bool:
+    return len(shape) == len(found) and all(
+        size in (told, -1) for told, size in zip(shape, found, strict=True)
+    )
 
 
 def _sizes(dims: Any) -> tuple[int, ...]:

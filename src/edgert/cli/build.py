@@ -50,6 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="auto (default): what the model says; fp16 writes a float model in FP16 first",
     )
     add("--runtime", choices=("auto", "tensorrt", "tensorrt-rtx"), default="auto")
+    add("--device", metavar="D", default="cuda:0", help="the GPU to build on (default: cuda:0)")
     add(
         "--compute-capability",
         metavar="CC",
@@ -127,6 +128,7 @@ def run(args: argparse.Namespace) -> int:
             args.model,
             precision=args.precision,
             runtime=args.runtime,
+            device=args.device,
             cache=args.cache or True,
             compute_capability=args.compute_capability,
             max_batch=args.max_batch,

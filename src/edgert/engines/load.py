@@ -71,7 +71,11 @@ def _built(path: Path, choice: Choice, wanted: Wanted) -> Network:
     from edgert.builds.build import build
 
     built = build(
-        path, precision=wanted.precision, runtime=choice.runtime, max_batch=wanted.max_batch
+        path,
+        precision=wanted.precision,
+        runtime=choice.runtime,
+        device=choice.device,
+        max_batch=wanted.max_batch,
     )
     return _tensorrt(built.path, choice, wanted)
 

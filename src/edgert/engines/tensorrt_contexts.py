@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
-
 from edgert import _core
 from edgert.engines.base import DeviceTensor, TensorSpec
 from edgert.engines.tensorrt import Record, trt
 from edgert.engines.tensorrt_engine import Loaded, Shape
+from edgert.engines.tensorrt_memory import take
 from edgert.errors import ModelError
 
 __all__ = ["Contexts"]
@@ -19,8 +18,8 @@ class Contexts:
     """A stream, memory, and an execution context for each batch size that is met.
 
     A context serves one size for good: what is recorded of it stays right whatever the others do.
-    They run one after another on the stream, so they share the memory for what lies between an
-    engine's layers, which is taken at once.
+    They run one after another on the stream, as other engines there do, and so they share the
+    memory for what lies between the layers, which is taken at once.
 
     Args:
         loaded: The engine.
@@ -45,7 +44,10 @@ class Contexts:
         self._outputs = outputs
         self.own: dict[str, _core.DeviceArray] = {}
         self._contexts: dict[int, trt.IExecutionContext] = {}
-        self._memory = self._take(loaded.memory_bytes(feed.shape))
+        needed = loaded.memory_bytes(feed.shape)
+        self._memory = (
+            take(loaded.path, loaded.gpu, stream, needed, loaded.reserved_bytes) if needed else None
+        )
 
     def enqueue(self, items: int) -> None:
         """Enqueue a run on the first `items` items.
@@ -78,7 +80,7 @@ class Contexts:
             require(chosen, f"profile {profile.index}")
         require(context.set_input_shape(loaded.input.name, shape), f"input shape {shape}")
         if self._memory is not None:
-            context.set_device_memory(_address(self._memory), self._memory.shape[0])
+            context.set_device_memory(self._memory.address, self._memory.count)
         for spec in (loaded.input, *loaded.outputs):
             found = tuple(context.get_tensor_shape(spec.name))
             require(all(size >= 0 for size in found), f"{spec.name} is {found}: its size is open")
@@ -105,20 +107,6 @@ class Contexts:
         if spec.name not in self.own:
             self.own[spec.name] = self._loaded.gpu.empty(most, spec.dtype)
         return _address(self.own[spec.name])
-
-    def _take(self, count: int) -> _core.DeviceArray | None:
-        if count == 0:
-            return None
-        gpu = self._loaded.gpu
-        free_bytes, _ = gpu.memory
-        try:
-            return gpu.empty([count], np.dtype(np.uint8))
-        except RuntimeError as error:
-            raise ModelError(
-                f"{self._loaded.path}: needs {count / 1e6:.1f} MB of cuda:{gpu.ordinal} on each "
-                f"lane, and {free_bytes / 1e6:.1f} MB are free: take fewer lanes, or build the "
-                f"engine for smaller batches (edgert build --max-batch)"
-            ) from error
 
     def _failed(self, items: int, said: str) -> ModelError:
         return ModelError(f"{self._loaded.path}: failed on {items} items: {said}")

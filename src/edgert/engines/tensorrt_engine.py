@@ -61,7 +61,7 @@ class Settings:
     compiled: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Loaded:
     """An engine on a device, and what its bindings have in common."""
 
@@ -76,6 +76,8 @@ class Loaded:
     # TensorRT's objects are not made for two threads at once; contexts of one engine are made one
     # after another, and run side by side.
     lock: threading.Lock
+    # What others on the same streams are going to need.
+    reserved_bytes: int = 0
 
     def profile(self, shape: Shape) -> Profile:
         """The profile for inputs of a shape: that of the smallest batch that is at its best there.

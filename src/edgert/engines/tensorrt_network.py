@@ -29,8 +29,8 @@ __all__ = ["TensorRtNetwork"]
 class TensorRtNetwork:
     """An engine of TensorRT or TensorRT-RTX, loaded on a GPU.
 
-    The weights are there once; each binding has memory of its own for what lies between the layers,
-    `context_bytes` at most, and nothing is taken after that.
+    The weights are there once. For what lies between the layers each stream that it is bound to
+    has memory, `context_bytes` at most, which engines on one stream share.
 
     Args:
         path: An engine: bare, or behind Ultralytics' header.
@@ -43,7 +43,7 @@ class TensorRtNetwork:
         manifest: What stands beside it, where edgert built it; else None.
         precision: What it was built in, where the manifest says; else None.
         max_batch: The largest batch it runs; None where the batch is fixed.
-        context_bytes: Device memory that a binding takes for its contexts, at most.
+        context_bytes: Device memory that it needs on each stream, at most.
 
     Raises:
         EngineMismatchError: The engine was built by another TensorRT or for another GPU.
@@ -87,6 +87,10 @@ class TensorRtNetwork:
         self.context_bytes = max((p.memory_bytes for p in profiles), default=0)
         self._on_host: _FromHost | None = None
         self._from_host = threading.Lock()
+
+    def reserve(self, count: int) -> None:
+        """Take at least so many bytes a lane: other engines are to work on the lanes' streams."""
+        self._loaded.reserved_bytes = count
 
     @property
     def profiles(self) -> tuple[str, ...]:
