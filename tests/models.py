@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import TensorProto, helper, load, numpy_helper, save
 
 CELL = 8
 STRIDE = 4
@@ -31,6 +31,8 @@ class _Graph:
 
     def add(self, kind: str, *inputs: str, to: str | None = None, **attributes) -> str:
         name = to or f"t{len(self.nodes)}"
+        if "to_" in attributes:  # the attribute of Cast, which our own name hides
+            attributes["to"] = attributes.pop("to_")
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
@@ -138,6 +140,48 @@ def end_to_end(
     graph.add("Pad", together, pads, to="output0")
     shape = [batch, anchors + padding, 6 + 3 * joints]
     graph.save(path, batch, list(size), {"output0": shape}, 17, dict(metadata))
+
+
+def with_suppression(path: Path, source: Path, score_threshold=0.1, nms_threshold=0.7) -> None:
+    """A YOLOv8 detector (1, 4 + C, A) with NonMaxSuppression behind its head: rows (1, 300, 6)."""
+    model = load(str(source))
+    graph = _Graph(np.float32)
+
+    def numbers(*values: int) -> str:
+        return graph.constant(values, np.int64)
+
+    rows = graph.add("Transpose", model.graph.output[0].name, perm=[0, 2, 1])
+    centres, sizes, scores = (
+        graph.add("Slice", rows, numbers(begin), numbers(end), numbers(2))
+        for begin, end in ((0, 2), (2, 4), (4, 1 << 30))
+    )
+    half = graph.add("Mul", sizes, graph.constant(0.5))
+    corners = [graph.add(kind, centres, half) for kind in ("Sub", "Add")]
+    boxes = graph.add("Concat", *corners, axis=2)
+    # Of each anchor its best class alone: the operator would take others too.
+    best = graph.add("ReduceMax", scores, axes=[2], keepdims=1)
+    is_best = graph.add("Cast", graph.add("Equal", scores, best), to_=TensorProto.FLOAT)
+    by_class = graph.add("Transpose", graph.add("Mul", scores, is_best), perm=[0, 2, 1])
+    limits = [graph.constant([value]) for value in (nms_threshold, score_threshold)]
+    chosen = graph.add("NonMaxSuppression", boxes, by_class, numbers(1000), *limits)
+    class_ids, anchors = (graph.add("Gather", chosen, numbers(i), axis=1) for i in (1, 2))
+    flat = graph.add("Reshape", boxes, numbers(-1, 4))
+    found = graph.add(
+        "Concat",
+        graph.add("GatherND", flat, anchors),
+        graph.add("Reshape", graph.add("GatherND", by_class, chosen), numbers(-1, 1)),
+        graph.add("Cast", class_ids, to_=TensorProto.FLOAT),
+        axis=1,
+    )
+    padded = graph.add("Concat", found, graph.constant(np.zeros((300, 6))), axis=0)
+    first = graph.add("Slice", padded, numbers(0), numbers(300), numbers(0))
+    graph.add("Reshape", first, numbers(1, 300, 6), to="detections")
+    model.graph.node.extend(graph.nodes)
+    model.graph.initializer.extend(graph.constants)
+    del model.graph.output[:]
+    shape = [1, 300, 6]
+    model.graph.output.append(helper.make_tensor_value_info("detections", TensorProto.FLOAT, shape))
+    save(model, str(path))
 
 
 def constant_output(path: Path, shape, size=(64, 64), metadata=()) -> None:

@@ -133,6 +133,7 @@ def test_command_for_a_hiding_environment_opens_it(tmp_path):
 @pytest.mark.parametrize(
     ("release", "said", "state"),
     [
+        ("# R36 (release), REVISION: 4.0, GCID: 1", "6.1 (L4T 36.4.0)", "ok"),
         ("# R36 (release), REVISION: 4.7, GCID: 1", "6.2.1 (L4T 36.4.7)", "ok"),
         ("# R36 (release), REVISION: 5.0, GCID: 1", "6.2.2 (L4T 36.5.0)", "ok"),
         ("# R36 (release), REVISION: 3.0, GCID: 1", "6.0 (L4T 36.3.0)", "warning"),
@@ -182,6 +183,27 @@ def test_cores_that_a_power_mode_switches_off(tmp_path):
     fact = facts_of(machine)["processor"]
     assert "4 of 6 cores are on" in fact.found
     assert fact.state == "warning"
+
+
+def test_memory_that_a_build_would_not_survive(tmp_path):
+    machine = paper_machines.orin_nano(tmp_path)
+    meminfo = tmp_path / "proc/meminfo"
+    meminfo.write_text(paper_machines.meminfo(7802880, 900_000, 3901440, 3_000_000))
+    assert facts_of(machine)["memory"].state == "ok"  # there is swap
+    meminfo.write_text(paper_machines.meminfo(7802880, 900_000, 3901440, 1_000_000))
+    fact = facts_of(machine)["memory"]
+    assert fact.state == "warning"
+    assert "0.9 available, with swap 1.8: little for a TensorRT build" in fact.found
+    assert "swapon" in fact.fix
+
+
+def test_a_containers_limit(tmp_path):
+    machine = paper_machines.no_gpu(tmp_path)
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/memory.max").write_text("max\n")
+    assert "memory limit" not in facts_of(machine)
+    (tmp_path / "sys/fs/cgroup/memory.max").write_text("4294967296\n")
+    assert facts_of(machine)["memory limit"].found == "4.0 GiB for this control group"
 
 
 def test_a_hot_zone_is_told_by_its_own_limit(tmp_path):
@@ -283,6 +305,8 @@ def test_commands_that_fail_say_why():
         run_command(["not-a-command-of-anyone"])
     with pytest.raises(OSError, match=r"failed and said: .*nowhere"):
         run_command(["ls", "/nowhere/at/all"])
+    with pytest.raises(OSError, match="false failed and said: nothing"):
+        run_command(["false"])
     started = time.monotonic()
     with pytest.raises(OSError, match=r"sleep 20 did not answer in 0\.5 s"):
         run_command(["sleep", "20"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from edgert.errors import DamagedInputWarning, ModelError
 from edgert.models import DetectorModel
 from fake_gpu import needs_fake_gpu
 
+import models
 from reference import decode_end_to_end as reference
 
 seeds = st.integers(0, 2**32 - 1)
@@ -75,6 +78,12 @@ def test_decode_by_hand():
     assert scores.tolist() == pytest.approx([0.9, 0.9, 0.5])
     assert boxes[0].tolist() == [21, 59, 61, 179]
     assert boxes[2].tolist() == [1, -1, 21, 29]
+
+
+def test_a_class_that_is_no_number_of_one():
+    rows = np.array([[0, 0, 9, 9, 0.9, 3e9], [0, 0, 9, 9, 0.9, 16777215]], np.float32)
+    _, _, class_ids = ops.decode_end_to_end(rows, TO_FRAME)
+    assert class_ids.tolist() == [16777215]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +199,29 @@ def test_nothing_is_suppressed(model):
     assert_same(found, wanted)
     suppressed, _ = results_of(model("detector", classes=1), nms_threshold=0.0, **options)
     assert len(suppressed[0]) < len(found[0])
+
+
+def test_a_true_detector_with_suppression_in_its_graph(asset, tmp_path):
+    """ONNX's own NonMaxSuppression behind YOLOv8n finds what edgert finds with the plain head."""
+    import av
+
+    plain = asset("models/yolov8n.onnx")
+    models.with_suppression(tmp_path / "suppressed.onnx", plain)
+    with av.open(str(asset("videos/vtest.avi"))) as container:
+        frames = [f.to_ndarray(format="bgr24") for f in islice(container.decode(video=0), 4)]
+    options = {"tracker": None, "device": "cpu", "classes": None, "score_threshold": 0.25}
+    with (
+        edgert.Pipeline(tmp_path / "suppressed.onnx", **options) as one,
+        edgert.Pipeline(plain, **options) as other,
+    ):
+        for frame in frames:
+            found, wanted = one(frame), other(frame)
+            assert len(wanted) > 3
+            # Scores of two boxes may be equal: neither order is wrong.
+            orders = [np.lexsort((*r.boxes.T, -r.scores)) for r in (found, wanted)]
+            for name in ("boxes", "scores", "class_ids"):
+                a, b = (getattr(r, name)[o] for r, o in zip((found, wanted), orders, strict=True))
+                np.testing.assert_allclose(a, b, atol=1e-3)
 
 
 def test_joints_come_with_the_boxes(model):

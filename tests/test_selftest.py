@@ -82,6 +82,7 @@ def test_networks_are_what_they_say(tmp_path, precision):
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     kinds = [node.op_type for node in model.graph.node]
+    assert kinds.count("Conv") == kinds.count("Relu") == 3
     assert kinds.count("QuantizeLinear") == (3 if precision == "int8" else 0)
     assert kinds.count("DequantizeLinear") == (6 if precision == "int8" else 0)
     element = model.graph.input[0].type.tensor_type.elem_type

@@ -9,6 +9,9 @@
 namespace edgert {
 namespace {
 
+// From here on a float does not tell one whole number from the next.
+constexpr float kAnyClass = 16777216.0f;
+
 enum Column { kX1, kY1, kX2, kY2, kScore, kClass, kJoints };
 
 class Rows {
@@ -45,6 +48,7 @@ void RowReader::read(const TensorView& output, int classes, const BoxFilter& fil
   detections.clear();
   candidates_.clear();
   const Rows rows(output);
+  const float limit = classes > 0 ? static_cast<float>(classes) : kAnyClass;
   const std::size_t wanted_count = filter.wanted_classes.size();
   for (std::size_t row = 0; row < rows.count(); ++row) {
     if (!rows.finite(row)) {
@@ -54,7 +58,7 @@ void RowReader::read(const TensorView& output, int classes, const BoxFilter& fil
     const float score = rows(row, kScore), class_id = std::round(rows(row, kClass));
     if (score < filter.score_threshold || class_id < 0.0f) continue;
     if (rows(row, kX2) <= rows(row, kX1) || rows(row, kY2) <= rows(row, kY1)) continue;
-    if (classes > 0 && class_id >= static_cast<float>(classes)) {
+    if (class_id >= limit) {
       ++detections.dropped_rows;
       continue;
     }

@@ -91,8 +91,8 @@ def run_command(command: Sequence[str]) -> str:
     except subprocess.TimeoutExpired as error:
         raise OSError(f"{' '.join(command)} did not answer in {_PATIENCE_S} s") from error
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or error.stdout or "nothing").strip().splitlines()[-1]
-        raise OSError(f"{' '.join(command)} failed and said: {said}") from error
+        said = (error.stdout + error.stderr).strip() or "nothing"
+        raise OSError(f"{' '.join(command)} failed and said: {said.splitlines()[-1]}") from error
     return done.stdout
 
 
