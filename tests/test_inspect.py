@@ -115,6 +115,19 @@ def test_an_engine_that_cannot_be_loaded_here(built):
 
 
 @needs_builder
+def test_a_model_that_has_changed_since_tells_nothing_of_the_engine(built, model):
+    onnx = Path(built.manifest.model)
+    before = onnx.read_bytes()
+    try:
+        onnx.write_bytes(model("detector").read_bytes())
+        assert inspect(built).inputs is None
+        onnx.unlink()
+        assert inspect(built).inputs is None
+    finally:
+        onnx.write_bytes(before)
+
+
+@needs_builder
 def test_an_engine_alone(built, tmp_path):
     path = tmp_path / "alone.plan"
     names = json.dumps({"names": {"0": "person"}, "task": "detect"}).encode()

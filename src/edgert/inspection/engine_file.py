@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgert.availability import choose
 from edgert.builds.manifest import Manifest, manifest_path
+from edgert.builds.source import read
 from edgert.engines.plan_file import PlanFile, read_plan_file
 from edgert.engines.tensorrt_network import TensorRtNetwork
 from edgert.errors import ModelError, UnavailableError
@@ -30,9 +31,20 @@ def inspect_engine(path: Path) -> Inspection:
         facts=_facts(file),
         metadata=file.metadata,
     )
-    if manifest_path(path).exists():
-        found = _with_manifest(found, file)
-    return _with_runtime(found, file)
+    manifest = None
+    try:
+        manifest = _manifest(file)
+    except ModelError as error:
+        found = replace(found, remarks=(str(error),))
+    if manifest is not None:
+        found = _with_manifest(found, manifest)
+    try:
+        choose(file.runtime, "cuda:0")
+        network = TensorRtNetwork(path)
+    except (ModelError, UnavailableError) as error:
+        found = replace(found, remarks=(*found.remarks, f"not loaded: {error}"))
+        return found if manifest is None else _with_model(found, manifest)
+    return _with_network(found, network)
 
 
 def _facts(file: PlanFile) -> dict[str, str]:
@@ -43,13 +55,16 @@ def _facts(file: PlanFile) -> dict[str, str]:
     return facts
 
 
-def _with_manifest(found: Inspection, file: PlanFile) -> Inspection:
-    try:
-        manifest = Manifest.load(file.path)
-        if manifest.engine_bytes != found.file_bytes:
-            raise ModelError(f"{manifest_path(file.path)}: the manifest of another engine")
-    except ModelError as error:
-        return replace(found, remarks=(*found.remarks, str(error)))
+def _manifest(file: PlanFile) -> Manifest | None:
+    if not manifest_path(file.path).exists():
+        return None
+    manifest = Manifest.load(file.path)
+    if manifest.engine_bytes != file.offset + file.plan_bytes:
+        raise ModelError(f"{manifest_path(file.path)}: the manifest of another engine")
+    return manifest
+
+
+def _with_manifest(found: Inspection, manifest: Manifest) -> Inspection:
     capability = manifest.key.environment.get("compute_capability")
     facts = {
         **found.facts,
@@ -71,12 +86,7 @@ def _with_manifest(found: Inspection, file: PlanFile) -> Inspection:
     )
 
 
-def _with_runtime(found: Inspection, file: PlanFile) -> Inspection:
-    try:
-        choose(file.runtime, "cuda:0")
-        network = TensorRtNetwork(file.path)
-    except (ModelError, UnavailableError) as error:
-        return _with_model(replace(found, remarks=(*found.remarks, f"not loaded: {error}")))
+def _with_network(found: Inspection, network: TensorRtNetwork) -> Inspection:
     try:
         layers = network.layers()
     except ModelError as error:
@@ -93,16 +103,15 @@ def _with_runtime(found: Inspection, file: PlanFile) -> Inspection:
     )
 
 
-def _with_model(found: Inspection) -> Inspection:
+def _with_model(found: Inspection, manifest: Manifest) -> Inspection:
     """Inputs and outputs of an engine have its model's names and types."""
-    model = Path(found.facts.get("model", ""))
-    if model.suffix != ".onnx" or not model.is_file():
-        return found
     try:
-        known = inspect_onnx(model)
-    except ModelError:
+        if read(manifest.model).digest != manifest.key.request.get("model"):
+            return found
+        known = inspect_onnx(Path(manifest.model))
+    except (ModelError, UnavailableError):
         return found
-    remark = f"inputs and outputs are those of its model, {model}"
+    remark = f"inputs and outputs are those of its model, {manifest.model}"
     return replace(
         found,
         inputs=known.inputs,
