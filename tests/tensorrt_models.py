@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+import edgert
 from edgert.errors import UnavailableError
 
 HAVE_BUILDER = find_spec("tensorrt_rtx_bindings") is not None
@@ -71,3 +73,12 @@ def small(path, *, batch: int | str = 1, size: int | None = 16, seed: int = 0, *
     helper.set_model_props(model, metadata)
     onnx.save(model, str(path))
     return str(path)
+
+
+def build(network, cache, **options):
+    """Ahead of time, for an Ampere card."""
+    return edgert.build(network, compute_capability="8.6", cache=cache, **options)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}

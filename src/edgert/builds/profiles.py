@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgert.engines.tensorrt import sizes
 from edgert.errors import ModelError
 
 if TYPE_CHECKING:
@@ -48,15 +49,15 @@ def add_profiles(
             raise ValueError(
                 f"shapes names {name!r}; the model has {', '.join(t.name for t in inputs)}"
             )
-    found = {tensor.name: _sizes(tensor.shape) for tensor in inputs}
+    found = {tensor.name: sizes(tensor.shape) for tensor in inputs}
     for name, shape in shapes.items():
         if not _fits(tuple(shape), found[name]):
             raise ValueError(
                 f"shapes gives {name} {tuple(shape)}, which does not fit the model's {found[name]}"
             )
-    if not any(-1 in sizes for sizes in found.values()):
+    if not any(-1 in shape for shape in found.values()):
         return
-    told = {name: tuple(shapes.get(name, sizes)) for name, sizes in found.items()}
+    told = {name: tuple(shapes.get(name, shape)) for name, shape in found.items()}
     for name, shape in told.items():
         if -1 in shape[1:]:
             raise ModelError(
@@ -72,8 +73,8 @@ def add_profiles(
             most = batch if shape[0] == -1 else shape[0]
             fewest = most if only_largest or shape[0] != -1 else least
             # As tuples, which TensorRT takes for its Dims and its stubs do not.
-            sizes: list[Any] = [(count, *shape[1:]) for count in (fewest, most, most)]
-            profile.set_shape(name, *sizes)
+            limits: list[Any] = [(count, *shape[1:]) for count in (fewest, most, most)]
+            profile.set_shape(name, *limits)
         config.add_optimization_profile(profile)
         least = batch + 1
 
@@ -82,8 +83,3 @@ def _fits(shape: tuple[int, ...], found: tuple[int, ...]) -> bool:
     return len(shape) == len(found) and all(
         size in (told, -1) for told, size in zip(shape, found, strict=True)
     )
-
-
-def _sizes(dims: Any) -> tuple[int, ...]:
-    """TensorRT's Dims as numbers; its stubs do not say that they can be iterated over."""
-    return tuple(dims)

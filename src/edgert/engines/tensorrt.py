@@ -22,7 +22,7 @@ else:
     trt = None
     """TensorRT 10's API as types, for annotations alone: nothing is imported at run time."""
 
-__all__ = ["RUNTIMES", "Binding", "Log", "Record", "binding", "state", "trt"]
+__all__ = ["RUNTIMES", "Binding", "Log", "Record", "binding", "sizes", "state", "trt"]
 
 RUNTIMES = ("tensorrt", "tensorrt-rtx")
 """What `runtime=` calls them, in order of preference."""
@@ -165,6 +165,11 @@ def state(runtime: str) -> str:
     except UnavailableError as error:
         return str(error)
     return "ok"
+
+
+def sizes(dims: Any) -> tuple[int, ...]:
+    """TensorRT's Dims as numbers; its published types do not say that they can be iterated over."""
+    return tuple(dims)
 
 
 def _load(runtime: str) -> Binding:
