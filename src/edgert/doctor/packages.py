@@ -76,7 +76,12 @@ def others(machine: Machine) -> Iterator[Fact]:
             if version is not None:
                 yield Fact(name, f"opencv-python-headless {version}: opens no window")
                 continue
-        if version is None and needed_by:
+        if version is None and name == "onnx" and _builds(machine):
+            fix = "pip install 'edgert[quant]'"
+            yield Fact(
+                name, "not installed, and TensorRT's engines are built with it", "missing", fix
+            )
+        elif version is None and needed_by:
             yield Fact(name, f"not installed; for {needed_by}", "absent")
         elif version is None:
             yield Fact(name, "not installed", "missing", f"pip install '{name}>={least}'")
@@ -85,6 +90,12 @@ def others(machine: Machine) -> Iterator[Fact]:
             yield Fact(name, f"{version}; edgert needs {least} or later", "warning", fix)
         else:
             yield Fact(name, version)
+
+
+def _builds(machine: Machine) -> bool:
+    """Whether engines of TensorRT's can be made and run here."""
+    states = machine.backend_states
+    return "ok" in (states.get("tensorrt"), states.get("tensorrt-rtx"))
 
 
 def _numbers(version: str) -> tuple[int, ...]:
