@@ -12,7 +12,6 @@ test_tensorrt_runtime_double.py compares names and signatures with those of the 
 from __future__ import annotations
 
 import ctypes
-import enum
 import json
 import os
 import struct
@@ -20,15 +19,27 @@ import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
-import numpy as np
-
-from device_driver import HostFunction
 from edgert.engines.onnxruntime import open_content, session_options
 from edgert.engines.plan_file import _HEAD
 from edgert.engines.tensorrt import Binding, Log
+from tensorrt_context_double import IExecutionContext
+from tensorrt_runtime_names import (
+    DTYPES,
+    CudaGraphStrategy,
+    DataType,
+    DynamicShapesKernelSpecializationStrategy,
+    EngineInvalidityDiagnostics,
+    EngineValidity,
+    ExecutionContextAllocationStrategy,
+    ILogger,
+    LayerInformationFormat,
+    Severity,
+    TensorIOMode,
+    TensorLocation,
+)
 
 _MAGIC = {"tensorrt": b"ftrt", "tensorrt-rtx": b"vtrt"}
-_ALIGNMENT = 256
+_RTX_KNOWS = ["7.5", "8.0", "8.6", "8.9", "12.0", "12.1"]
 
 
 def write_engine(
@@ -40,7 +51,6 @@ def write_engine(
     capability="8.7",
     header=None,
     memory_bytes=4096,
-    weights=None,
     changes=(),
 ):
     """An engine file of the double: the model, and what a builder would have decided.
@@ -64,8 +74,7 @@ def write_engine(
     content = json.dumps(said).encode()
     body = struct.pack("<I", len(content)) + content + onnx.read_bytes()
     numbers = [int(part) for part in version.split(".")]
-    known = ["7.5", "8.0", "8.6", "8.9", "12.0", "12.1"]
-    bits = 1 << known.index(capability) if capability in known else 0
+    bits = 1 << _RTX_KNOWS.index(capability) if capability in _RTX_KNOWS else 0
     magic = _MAGIC[runtime]
     head = _HEAD.pack(magic, 2, _HEAD.size + len(body), *numbers, magic, bits)
     before = b""
@@ -85,75 +94,6 @@ def double(runtime: str, version: str) -> tuple[Binding, World]:
 
 def _session(content: bytes):
     return open_content(content, "double", session_options(1), ["CPUExecutionProvider"])
-
-
-# ---- what they are called
-
-
-class TensorIOMode(enum.Enum):
-    NONE, INPUT, OUTPUT = range(3)
-
-
-class TensorLocation(enum.Enum):
-    DEVICE, HOST = range(2)
-
-
-class DataType(enum.Enum):
-    FLOAT, HALF, INT8, INT32, BOOL, UINT8, FP8, BF16, INT64 = range(9)
-
-
-class ExecutionContextAllocationStrategy(enum.Enum):
-    STATIC, ON_PROFILE_CHANGE, USER_MANAGED = range(3)
-
-
-class EngineValidity(enum.IntEnum):
-    VALID, SUBOPTIMAL, INVALID = range(3)
-
-
-class EngineInvalidityDiagnostics(enum.IntEnum):
-    VERSION_MISMATCH = 1
-    UNSUPPORTED_CC = 2
-    OLD_CUDA_DRIVER = 4
-    OLD_CUDA_RUNTIME = 8
-    INSUFFICIENT_GPU_MEMORY = 16
-    MALFORMED_ENGINE = 32
-    CUDA_ERROR = 64
-
-
-class DynamicShapesKernelSpecializationStrategy(enum.Enum):
-    LAZY, EAGER, NONE = range(3)
-
-
-class CudaGraphStrategy(enum.Enum):
-    DISABLED, WHOLE_GRAPH_CAPTURE = range(2)
-
-
-class LayerInformationFormat(enum.Enum):
-    ONELINE, JSON = range(2)
-
-
-class Severity(enum.Enum):
-    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
-
-
-class ILogger:
-    Severity = Severity
-
-    def __init__(self) -> None:
-        pass
-
-    def log(self, severity, msg) -> None:
-        raise NotImplementedError
-
-
-_DTYPES = {
-    "tensor(float)": (DataType.FLOAT, np.float32),
-    "tensor(float16)": (DataType.HALF, np.float16),
-    "tensor(int64)": (DataType.INT64, np.int64),
-}
-
-
-# ---- what is behind them
 
 
 @dataclass
@@ -223,50 +163,31 @@ class Runtime:
 
     def deserialize_cuda_engine(self, serialized_engine):
         world, plan = self._world, bytes(serialized_engine)
-        magic = _MAGIC[world.runtime]
-        if world.broken_plan:
-            return world.error(world.broken_plan) or None
-        if plan[:4] != magic:
-            return (
-                world.error(
-                    "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization "
-                    "assertion header.magicTag == kEXPECTED_MAGIC_TAG failed.)"
-                )
-                or None
-            )
         _, _, size, *numbers, _, _ = _HEAD.unpack(plan[: _HEAD.size])
-        if size != len(plan):
-            return (
-                world.error(
-                    "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization "
-                    "assertion plan.header.size == blobSize failed.)"
-                )
-                or None
-            )
         version = ".".join(map(str, numbers))
-        if not version.startswith(world.version):
-            return (
-                world.error(
-                    "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (The engine plan "
-                    "file is not compatible with this version of TensorRT, expecting library "
-                    f"version {world.version} got {version}, please rebuild.)"
-                )
-                or None
-            )
-        world.dla_core = self.DLA_core
-        world.host_code_allowed = self.engine_host_code_allowed
         (length,) = struct.unpack_from("<I", plan, _HEAD.size)
         start = _HEAD.size + 4
         said = json.loads(plan[start : start + length])
-        if said["capability"] != world.capability:
-            return (
-                world.error(
-                    "IRuntime::deserializeCudaEngine: Error Code 6: API Usage Error (The engine "
-                    "plan file is generated on an incompatible device, expecting compute "
-                    f"{world.capability} got compute {said['capability']}, please rebuild.)"
-                )
-                or None
+        wrong = world.broken_plan
+        if plan[:4] != _MAGIC[world.runtime]:
+            wrong = "Serialization assertion header.magicTag == kEXPECTED_MAGIC_TAG failed."
+        elif size != len(plan):
+            wrong = "Serialization assertion plan.header.size == blobSize failed."
+        elif not wrong and not version.startswith(world.version):
+            wrong = (
+                "The engine plan file is not compatible with this version of TensorRT, expecting "
+                f"library version {world.version} got {version}, please rebuild."
             )
+        elif not wrong and said["capability"] != world.capability:
+            wrong = (
+                "The engine plan file is generated on an incompatible device, expecting compute "
+                f"{world.capability} got compute {said['capability']}, please rebuild."
+            )
+        if wrong:
+            world.error(f"IRuntime::deserializeCudaEngine: Error Code 1: Serialization ({wrong})")
+            return None
+        world.dla_core = self.DLA_core
+        world.host_code_allowed = self.engine_host_code_allowed
         made = RtxEngine if world.is_rtx else ICudaEngine
         return made(world, said, plan[start + length :])
 
@@ -279,9 +200,8 @@ class RtxRuntime(Runtime):
         kinds, reasons = EngineInvalidityDiagnostics, 0
         if ".".join(map(str, numbers)) != self._world.version:
             reasons |= kinds.VERSION_MISMATCH
-        known = ["7.5", "8.0", "8.6", "8.9", "12.0", "12.1"]
         if not any(
-            bits >> i & 1 and name == self._world.capability for i, name in enumerate(known)
+            bits >> i & 1 and name == self._world.capability for i, name in enumerate(_RTX_KNOWS)
         ):
             reasons |= kinds.UNSUPPORTED_CC
         return (EngineValidity.INVALID if reasons else EngineValidity.VALID), int(reasons)
@@ -321,7 +241,7 @@ class ICudaEngine:
         return TensorLocation[self._said.get("location", "DEVICE")]
 
     def get_tensor_dtype(self, name):
-        return _DTYPES[self._value(name).type][0]
+        return DTYPES[self._value(name).type][0]
 
     def get_tensor_shape(self, name):
         return tuple(size if isinstance(size, int) else -1 for size in self._value(name).shape)
@@ -390,162 +310,3 @@ class IRuntimeConfig:
 
 class IRuntimeCache:
     pass
-
-
-class IExecutionContext:
-    def __init__(self, world: World, engine: ICudaEngine) -> None:
-        self._world, self._engine = world, engine
-        self._profile = -1 if self._dynamic() else 0
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        self._addresses: dict[str, int] = {}
-        self._memory = (0, 0)
-        self._changes = 0  # of shapes, addresses, memory
-        self._ran: set[int] = set()  # changes at which it has run, other than recorded
-        self._kept: list = []  # functions that the driver may still call
-        self._thread: int | None = None
-
-    def _dynamic(self) -> bool:
-        return any(-1 in self._engine.get_tensor_shape(name) for name in self._engine._inputs)
-
-    def set_optimization_profile_async(self, profile_index, stream_handle) -> bool:
-        self._changes += 1
-        if not 0 <= profile_index < self._engine.num_optimization_profiles:
-            return self._world.error(f"profile {profile_index} is not there")
-        self._profile, self._shapes = profile_index, {}
-        return True
-
-    def set_input_shape(self, name, shape) -> bool:
-        self._changes += 1
-        if name not in self._engine._inputs:
-            return self._world.error(f"{name} is no input")
-        if self._profile < 0:
-            return self._world.error("IExecutionContext::setInputShape: no profile is chosen")
-        least, _, most = self._engine.get_tensor_profile_shape(name, self._profile)
-        if not all(a <= b <= c for a, b, c in zip(least, shape, most, strict=True)):
-            return self._world.error(
-                "IExecutionContext::setInputShape: Error Code 3: API Usage Error (Parameter check "
-                f"failed: {shape} is not within {least} and {most})"
-            )
-        self._shapes[name] = tuple(shape)
-        return True
-
-    def set_device_memory(self, memory, size) -> None:
-        self._changes += 1
-        needed = self._engine.get_device_memory_size_for_profile_v2(max(self._profile, 0))
-        if memory % _ALIGNMENT or size < needed:
-            self._world.error(f"device memory of {size} bytes at {memory:#x}, {needed} needed")
-            return
-        self._memory = (memory, needed)
-
-    def set_tensor_address(self, name, memory) -> bool:
-        self._changes += 1
-        if name not in self._engine._names:
-            return self._world.error(f"{name} is no tensor")
-        self._addresses[name] = memory
-        return True
-
-    def get_tensor_shape(self, name):
-        shape = self._shapes.get(name)
-        if shape is not None:
-            return shape
-        declared = self._engine.get_tensor_shape(name)
-        if name in self._engine._inputs or not self._shapes:
-            return declared
-        batch = next(iter(self._shapes.values()))[0]
-        return (batch if declared[0] == -1 else declared[0], *declared[1:])
-
-    def get_tensor_strides(self, name):
-        shape = self.get_tensor_shape(name)
-        strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
-        return tuple(reversed(strides) if "format" in self._engine._said else strides)
-
-    def execute_async_v3(self, stream_handle) -> bool:
-        world = self._world
-        me = threading.get_ident()
-        if self._thread not in (None, me):
-            world.violate("a context used by two threads at once")
-        self._thread = me
-        try:
-            return self._execute(stream_handle)
-        finally:
-            self._thread = None
-
-    def _execute(self, stream: int) -> bool:
-        world = self._world
-        if world.failing:
-            return world.error(world.failing)
-        if self._profile < 0 or any(-1 in self.get_tensor_shape(n) for n in self._engine._inputs):
-            return world.error("IExecutionContext::enqueueV3: Error Code 3: not all shapes are set")
-        missing = [name for name in self._engine._names if not self._addresses.get(name)]
-        if missing:
-            return world.error(f"IExecutionContext::enqueueV3: no address of {missing}")
-        if not self._memory[0] and self._engine.get_device_memory_size_for_profile_v2(0):
-            return world.error("IExecutionContext::enqueueV3: no device memory is set")
-        recorded = world.capturing(stream)
-        if recorded and self._changes not in self._ran:
-            # TensorRT-RTX compiles in the first run; TensorRT loads what it did not need before.
-            return world.error("operation not permitted when stream is capturing")
-        if not recorded:
-            self._ran.add(self._changes)
-        work = _Work(self, stream, self._changes, recorded)
-        self._kept.append(work)
-        status = world.driver.cuLaunchHostFunc(ctypes.c_void_p(stream), work.function, None)
-        return status == 0 or world.error(f"cuLaunchHostFunc: {status}")
-
-
-class _Work:
-    """A run, with all that it was enqueued with."""
-
-    def __init__(self, context: IExecutionContext, stream: int, changes: int, recorded) -> None:
-        self._context, self._stream = context, stream
-        self._changes, self._recorded = changes, recorded
-        engine = context._engine
-        self._session, self._world = engine._session, engine._world
-        self._memory = context._memory
-        self._feeds = {name: self._view(name) for name in engine._inputs}
-        self._results = {name: self._view(name) for name in engine._outputs}
-        self.function = HostFunction(self._run)
-
-    def _view(self, name: str) -> np.ndarray:
-        """The fake's device memory is the host's."""
-        context = self._context
-        dtype = np.dtype(_DTYPES[context._engine._value(name).type][1])
-        shape = context.get_tensor_shape(name)
-        count = int(np.prod(shape)) * dtype.itemsize
-        memory = (ctypes.c_uint8 * count).from_address(context._addresses[name])
-        return np.frombuffer(memory, dtype).reshape(shape)
-
-    def _run(self, _) -> None:
-        try:
-            self._work()
-        except Exception as error:
-            self._world.violate(f"a run failed: {error!r}")
-
-    def _work(self) -> None:
-        world, (first, size) = self._world, self._memory
-        if self._recorded and self._context._changes != self._changes:
-            world.violate("what was recorded of a context was replayed after it was changed")
-        mine = (self._context, self._stream, first, first + size)
-        with world.lock:
-            for context, stream, low, high in world.busy:
-                if context is self._context and stream != self._stream:
-                    world.violations.append("a context on two streams at once")
-                elif max(low, first) < min(high, first + size):
-                    world.violations.append("device memory shared by what runs at once")
-            world.busy.append(mine)
-        try:
-            scratch = self._scribble(first, size)
-            found = self._session.run(list(self._results), dict(self._feeds))
-            for name, array in zip(self._results, found, strict=True):
-                self._results[name][...] = array
-            if size and bytes(scratch) != bytes([id(self) % 251]) * size:
-                world.violate("device memory was written by others while it was used")
-        finally:
-            with world.lock:
-                world.busy.remove(mine)
-
-    def _scribble(self, first: int, size: int):
-        scratch = (ctypes.c_uint8 * size).from_address(first) if size else b""
-        if size:
-            ctypes.memset(first, id(self) % 251, size)
-        return scratch
