@@ -11,7 +11,8 @@ struct DetectorLeg {
   Normalization normalization;
   int classes = 0;
   BoxFilter filter;
-  int joints = 0;  // of a one-stage pose model
+  int joints = 0;           // of a one-stage pose model
+  bool end_to_end = false;  // its output is what RowReader reads, not the YOLOv8 head
 };
 
 struct PoseLeg {

@@ -7,6 +7,7 @@
 
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && __GNUC__ >= 12 && \
     !defined(__clang__) && !defined(EDGERT_SANITIZED)
+#define EDGERT_HAS_VERSIONS
 #define EDGERT_MULTIVERSION \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -14,6 +15,22 @@
 #endif
 
 namespace edgert {
+
+// The instruction set that the host's stages run with here.
+inline const char* instruction_set() {
+#if defined(EDGERT_HAS_VERSIONS)
+  // What the loader asks, too.
+  if (__builtin_cpu_supports("x86-64-v4")) return "x86-64-v4 (AVX-512)";
+  if (__builtin_cpu_supports("x86-64-v3")) return "x86-64-v3 (AVX2)";
+#endif
+#if defined(__aarch64__)
+  return "AArch64 (NEON)";
+#elif defined(__x86_64__)
+  return "x86-64 (SSE2)";
+#else
+  return "the compiler's default";
+#endif
+}
 
 // Vectors of the compiler (GCC and Clang): arithmetic lane by lane, in as many instructions as the
 // machine needs for that width.

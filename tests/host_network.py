@@ -10,6 +10,7 @@ import numpy as np
 
 from edgert.engine import Engine
 from edgert.engines.base import Array, DeviceTensor, Run
+from edgert.engines.device_binding import check_memory, items_of_run
 from edgert.engines.onnxruntime import OnnxRuntimeNetwork
 
 _HostFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -47,20 +48,22 @@ class HostNetwork:
     def bind_device(
         self, stream: int, feed: DeviceTensor, outputs: Sequence[tuple[str, DeviceTensor]]
     ) -> Run:
+        check_memory(self, feed, outputs)
         run = self._network.bind(_array(feed), {name: _array(t) for name, t in outputs})
         kept = {}
 
         def enqueue(batch: int) -> None:
             if self.failing is not None:
                 raise self.failing
-            if batch not in kept:
-                kept[batch] = _HostFunction(lambda _: run(batch))
+            items = items_of_run(self, feed, batch)
+            if items not in kept:
+                kept[items] = _HostFunction(lambda _: run(items))
             if not self._capturable:
                 # What a runtime does that waits for its own work: not allowed while recording.
                 status = self._driver.cuStreamSynchronize(ctypes.c_void_p(stream))
                 if status != 0:
                     raise RuntimeError(f"the stream cannot be waited for: status {status}")
-            status = self._driver.cuLaunchHostFunc(ctypes.c_void_p(stream), kept[batch], None)
+            status = self._driver.cuLaunchHostFunc(ctypes.c_void_p(stream), kept[items], None)
             assert status == 0, status
             self.enqueued += 1
 

@@ -266,3 +266,15 @@ def test_arrays_are_exchanged_without_a_copy():
     assert again.__cuda_array_interface__["data"] == interface["data"]
     np.testing.assert_array_equal(again.numpy(), image.numpy())
     assert edgert.backends()["cuda:0"] == "ok"
+
+
+def test_devices_are_listed_without_opening_one():
+    from edgert import _core
+    from edgert.devices import context
+
+    gpu = context(0)
+    name, capability, shared, size = _core.cuda_devices()[0]
+    assert (name, capability, shared) == (gpu.name, gpu.compute_capability, gpu.integrated)
+    assert size == gpu.memory[1]
+    major, minor = _core.cuda_driver_version().split(".")
+    assert (int(major), int(minor)) >= (12, 6)

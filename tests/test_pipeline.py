@@ -510,7 +510,7 @@ def test_one_user_at_a_time(detector, picture):
         ({"lanes": 0}, "lanes is 0"),
         ({"tracker": "sort"}, "tracker is 'sort'"),
         ({"precision": "int4"}, "precision is 'int4'"),
-        ({"precision": "fp16"}, "is fp32 and ONNX Runtime runs a model as it is"),
+        ({"precision": "fp16"}, "is fp32, and onnxruntime runs it as it is"),
         ({"score_threshold": 1.5}, "score_threshold is 1.5"),
         ({"nms_threshold": -1}, "nms_threshold is -1"),
         ({"max_detections": 0}, "max_detections is 0"),

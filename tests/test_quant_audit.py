@@ -14,7 +14,6 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-import edgert
 from edgert.builds.configure import capabilities
 from edgert.cli import main
 from edgert.engines.tensorrt import binding
@@ -349,8 +348,16 @@ def test_without_the_builder_the_error_has_the_command(tmp_path, monkeypatch):
 
 def test_backends_do_not_take_the_builder_for_a_runtime():
     """The ahead-of-time builder runs nothing: an engine needs the card and the runtime."""
-    found = edgert.backends()
-    assert found["tensorrt-rtx"] != "ok"
+    probe = "import edgert, json; print(json.dumps(edgert.backends()))"
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        env={**os.environ, "EDGERT_LIBCUDA": "libnone.so"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert "libnone.so not found" in found["tensorrt-rtx"]
     assert found["tensorrt"] != "ok"
 
 

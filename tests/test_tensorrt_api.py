@@ -29,6 +29,7 @@ GUARDS = {
     "ComputeCapability": 'bound.runtime == "tensorrt-rtx"',
     "IBuilderConfig.num_compute_capabilities": 'bound.runtime == "tensorrt-rtx"',
     "IBuilderConfig.set_compute_capability": 'bound.runtime == "tensorrt-rtx"',
+    "BuilderFlag.REQUIRE_USER_ALLOCATION": 'bound.runtime == "tensorrt-rtx"',
     "BuilderFlag.FP16": "if is_weakly_typed(bound, options)",
     "BuilderFlag.INT8": "if is_weakly_typed(bound, options)",
     "IBuilderConfig.int8_calibrator": "if is_weakly_typed(bound, options)",
@@ -37,6 +38,29 @@ GUARDS = {
     "IInt8EntropyCalibrator2.get_batch_size": "TensorRT 10: later versions have no calibrators",
     "IInt8EntropyCalibrator2.read_calibration_cache": "TensorRT 10: later versions have no",
     "IInt8EntropyCalibrator2.write_calibration_cache": "TensorRT 10: later versions have no",
+    **dict.fromkeys(
+        (
+            "CudaGraphStrategy",
+            "CudaGraphStrategy.DISABLED",
+            "DynamicShapesKernelSpecializationStrategy",
+            "DynamicShapesKernelSpecializationStrategy.EAGER",
+            "IRuntimeConfig.create_runtime_cache",
+            "IRuntimeConfig.cuda_graph_strategy",
+            "IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy",
+            "IRuntimeConfig.set_runtime_cache",
+        ),
+        'if binding.runtime == "tensorrt":\n        return Settings(strategy)',
+    ),
+    **dict.fromkeys(
+        (
+            "EngineInvalidityDiagnostics",
+            "EngineValidity",
+            "EngineValidity.INVALID",
+            "Runtime.engine_header_size",
+            "Runtime.get_engine_validity",
+        ),
+        'if not hasattr(runtime, "get_engine_validity"):\n        return',
+    ),
     "OnnxParserFlag.ADJUST_FOR_DLA": 'hasattr(bound.api.OnnxParserFlag, "ADJUST_FOR_DLA")',
 }
 # Of the builder, which the lean runtime of 11.4 is without, and so nothing is known there.

@@ -154,6 +154,13 @@ CudaContext::CudaContext(int ordinal, const std::filesystem::path& kernels_folde
 void bind_cuda(py::module_& m) {
   using namespace py::literals;
   m.def("cuda_driver_state", &cuda::driver_state);
+  m.def("cuda_driver_version", &cuda::driver_version);
+  m.def("cuda_devices", [] {
+    py::list devices;
+    for (const cuda::DeviceFacts& d : cuda::list_devices())
+      devices.append(py::make_tuple(d.name, d.compute_capability, d.integrated, d.total_bytes));
+    return devices;
+  });
 
   bind_device_array(m);
   py::class_<CudaContext, std::shared_ptr<CudaContext>>(m, "CudaContext")

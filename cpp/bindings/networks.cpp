@@ -100,7 +100,8 @@ cuda::Network make_network(const py::object& leg) {
 
 DetectorLeg detector_leg(const py::object& leg) {
   return {leg.attr("normalization").cast<Normalization>(), leg.attr("classes").cast<int>(),
-          leg.attr("filter").cast<BoxFilter>(), leg.attr("joints").cast<int>()};
+          leg.attr("filter").cast<BoxFilter>(), leg.attr("joints").cast<int>(),
+          leg.attr("end_to_end").cast<bool>()};
 }
 
 ReidLeg reid_leg(const py::object& leg) {

@@ -10,9 +10,11 @@
 #include "cpu/warp.hpp"
 #include "error.hpp"
 #include "parallel.hpp"
+#include "simd.hpp"
 #include "stages/crop.hpp"
 #include "stages/frame.hpp"
 #include "stages/preprocess.hpp"
+#include "stages/rows.hpp"
 
 namespace edgert::bindings {
 namespace {
@@ -111,6 +113,16 @@ cpu::OutputReader& reader() {
   return instance;
 }
 
+py::tuple detections_tuple(const Detections& found, py::ssize_t joints) {
+  const auto count = static_cast<py::ssize_t>(found.size());
+  return py::make_tuple(to_array<float>(found.boxes.data(), {count, 4}),
+                        to_array<float>(found.scores.data(), {count}),
+                        to_array<std::int32_t>(found.class_ids.data(), {count}),
+                        to_array<float>(found.keypoints.data(), {count, joints, 2}),
+                        to_array<float>(found.keypoint_scores.data(), {count, joints}),
+                        found.dropped_rows);
+}
+
 py::tuple decode_yolo(const py::array& output, const Doubles& to_frame, int classes,
                       const BoxFilter& filter) {
   const TensorView tensor = tensor_view(output, "output");
@@ -124,14 +136,24 @@ py::tuple decode_yolo(const py::array& output, const Doubles& to_frame, int clas
     py::gil_scoped_release release;
     reader().decode_boxes(tensor, classes, filter, affine, found);
   }
-  const auto count = static_cast<py::ssize_t>(found.size());
-  const auto joints = (tensor.shape[1] - 4 - classes) / 3;
-  return py::make_tuple(to_array<float>(found.boxes.data(), {count, 4}),
-                        to_array<float>(found.scores.data(), {count}),
-                        to_array<std::int32_t>(found.class_ids.data(), {count}),
-                        to_array<float>(found.keypoints.data(), {count, joints, 2}),
-                        to_array<float>(found.keypoint_scores.data(), {count, joints}),
-                        found.dropped_rows);
+  return detections_tuple(found, (tensor.shape[1] - 4 - classes) / 3);
+}
+
+py::tuple decode_end_to_end(const py::array& output, const Doubles& to_frame, int classes,
+                            const BoxFilter& filter) {
+  const TensorView tensor = tensor_view(output, "output");
+  require(
+      tensor.rank == 3 && tensor.shape[0] == 1 && tensor.shape[2] >= 6 && tensor.shape[2] % 3 == 0,
+      "output: expected (1, N, 6 + 3 * joints)");
+  require(to_frame.size() == 6, "to_frame: expected (2, 3)");
+  const Affine affine = read_matrix(to_frame.data());
+  thread_local RowReader rows;
+  thread_local Detections found;
+  {
+    py::gil_scoped_release release;
+    rows.read(tensor, classes, filter, affine, found);
+  }
+  return detections_tuple(found, (tensor.shape[2] - 6) / 3);
 }
 
 py::tuple decode_heatmaps(const py::array& heatmaps, const py::object& offsets,
@@ -178,7 +200,9 @@ void bind_ops(py::module_& m) {
         "padding"_a, "layout"_a = PixelLayout());
   m.def("crop_matrices", &crop_matrices, "boxes"_a, "width"_a, "height"_a, "padding"_a);
   m.def("decode_yolo", &decode_yolo, "output"_a, "to_frame"_a, "classes"_a, "filter"_a);
+  m.def("decode_end_to_end", &decode_end_to_end, "output"_a, "to_frame"_a, "classes"_a, "filter"_a);
   m.def("decode_heatmaps", &decode_heatmaps, "heatmaps"_a, "offsets"_a, "to_frame"_a, "layout"_a);
+  m.def("instruction_set", &instruction_set);
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, "count"_a, py::call_guard<py::gil_scoped_release>());
 }

@@ -39,8 +39,13 @@ void CpuBackend::begin_detection(std::size_t lane, std::size_t slot) {
         [&] { warp(frame, {&view, 1}, detector_.leg.normalization, input); });
   timed(times(), Stage::kDetect, [&] { engine.run(1); });
   timed(times(), Stage::kBoxes, [&] {
-    boxes_reader_.decode_boxes(engine.outputs()[0], detector_.leg.classes, detector_.leg.filter,
-                               view.to_frame, work.detections);
+    const DetectorLeg& leg = detector_.leg;
+    const TensorView& output = engine.outputs()[0];
+    if (leg.end_to_end) {
+      rows_reader_.read(output, leg.classes, leg.filter, view.to_frame, work.detections);
+    } else {
+      boxes_reader_.decode_boxes(output, leg.classes, leg.filter, view.to_frame, work.detections);
+    }
   });
 }
 

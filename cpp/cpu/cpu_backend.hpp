@@ -10,6 +10,7 @@
 #include "engine.hpp"
 #include "legs.hpp"
 #include "stages/affine.hpp"
+#include "stages/rows.hpp"
 
 namespace edgert::cpu {
 
@@ -51,6 +52,7 @@ class CpuBackend final : public Backend {
   std::vector<Lane> lanes_;
 
   OutputReader boxes_reader_, joints_reader_;
+  RowReader rows_reader_;
   std::vector<Placement> reid_placements_;  // of the crops of one batch
   std::vector<float> features_;             // a row a box
   std::vector<Placement> placements_;       // of the crops of one pose batch

@@ -3,6 +3,16 @@
 #include "stages/preprocess.hpp"
 
 namespace edgert::cuda {
+namespace {
+
+// Of one picture.
+std::size_t output_bytes(const BoundNetwork& network) {
+  const TensorView& output = network.outputs()[0];
+  return static_cast<std::size_t>(output.elements_per_item()) * size_bytes(output.dtype);
+}
+
+}  // namespace
+
 DetectionLane::DetectionLane(const Kernels& kernels, const Stream& stream, const Network& network,
                              const DetectorLeg& leg, bool graphs)
     : kernels_(kernels),
@@ -17,6 +27,10 @@ DetectionLane::DetectionLane(const Kernels& kernels, const Stream& stream, const
       decoded_(stream.device(), Event::Timing::kOn),
       done_(stream.device(), Event::Timing::kOff) {
   const std::shared_ptr<Device>& device = stream.device();
+  if (leg.end_to_end) {
+    result_ = HostBuffer(device, output_bytes(network_));
+    return;
+  }
   const int anchors = static_cast<int>(network_.outputs()[0].shape[2]);
   const int most = leg.filter.max_detections;
   scratch_ = DeviceBuffer(device, Kernels::decode_scratch_bytes(anchors, most));
@@ -50,9 +64,15 @@ void DetectionLane::enqueue(Capture* capture) {
   mark(prepared_, stream_, capture);
   network_.enqueue(1);
   mark(detected_, stream_, capture);
-  const auto* wanted = static_cast<const std::uint8_t*>(wanted_classes_.data());
-  kernels_.decode_boxes(stream_, network_.outputs()[0], leg_.classes, leg_.filter, wanted,
-                        scratch_.data(), reinterpret_cast<DetectedBoxes*>(result_.address()));
+  if (leg_.end_to_end) {
+    // A few kilobytes, and little to do with them: the host reads them.
+    copy_to_host(result_.data(), reinterpret_cast<DevicePointer>(network_.outputs()[0].data),
+                 result_.bytes(), stream_);
+  } else {
+    const auto* wanted = static_cast<const std::uint8_t*>(wanted_classes_.data());
+    kernels_.decode_boxes(stream_, network_.outputs()[0], leg_.classes, leg_.filter, wanted,
+                          scratch_.data(), reinterpret_cast<DetectedBoxes*>(result_.address()));
+  }
   mark(decoded_, stream_, capture);
 }
 
@@ -62,7 +82,14 @@ void DetectionLane::add_times(StageTimes& times) const {
   times.add_ms(Stage::kBoxes, decoded_.ms_since(detected_));
 }
 
-void DetectionLane::read(Detections& detections) const {
+void DetectionLane::read(Detections& detections) {
+  if (!leg_.end_to_end) return read_boxes(detections);
+  TensorView output = network_.outputs()[0];
+  output.data = result_.data();
+  rows_.read(output, leg_.classes, leg_.filter, to_frame_, detections);
+}
+
+void DetectionLane::read_boxes(Detections& detections) const {
   const auto* header = static_cast<const DetectedBoxes*>(result_.data());
   const auto* boxes = reinterpret_cast<const DetectedBox*>(header + 1);
   const auto* joints = reinterpret_cast<const float*>(boxes + leg_.filter.max_detections);

@@ -13,6 +13,7 @@
 #include "cuda/wait.hpp"
 #include "legs.hpp"
 #include "stage_times.hpp"
+#include "stages/rows.hpp"
 
 namespace edgert::cuda {
 
@@ -27,20 +28,22 @@ class DetectionLane {
   void begin(const FrameView& frame);
   void wait() { wait_.until(done_); }
   // Once it is done.
-  void read(Detections& detections) const;
+  void read(Detections& detections);
   void add_times(StageTimes& times) const;
 
   const std::string& why_not_recorded() const { return recording_.why_not(); }
 
  private:
   void enqueue(Capture* capture);
+  void read_boxes(Detections& detections) const;
 
   const Kernels& kernels_;
   const Stream& stream_;
   const DetectorLeg& leg_;
   BoundNetwork network_;
   DeviceBuffer wanted_classes_, scratch_;
-  HostBuffer result_;
+  HostBuffer result_;  // boxes; of a head that chooses them itself, its output
+  RowReader rows_;
   Affine to_frame_;
   std::optional<Kernels::Letterbox> letterbox_;  // of the frame that is under way
   KernelNode letterbox_node_;

@@ -37,7 +37,27 @@ DeviceHandle find(int ordinal) {
   return handle;
 }
 
+DeviceFacts facts_of(DeviceHandle handle) {
+  char name[256] = "";
+  check(driver().device_get_name(name, sizeof name, handle), "read a device's name");
+  DeviceFacts facts;
+  facts.name = name;
+  facts.compute_capability =
+      10 * attribute(handle, kCapabilityMajor) + attribute(handle, kCapabilityMinor);
+  facts.integrated = attribute(handle, kIntegrated) != 0;
+  check(driver().device_total_mem(&facts.total_bytes, handle), "read a device's memory size");
+  return facts;
+}
+
 }  // namespace
+
+std::vector<DeviceFacts> list_devices() {
+  int count = 0;
+  check(driver().device_get_count(&count), "count the CUDA devices");
+  std::vector<DeviceFacts> found;
+  for (int ordinal = 0; ordinal < count; ++ordinal) found.push_back(facts_of(find(ordinal)));
+  return found;
+}
 
 std::shared_ptr<Device> Device::get(int ordinal) {
   static auto& mutex = *new std::mutex;  // both outlive whoever asks last
@@ -50,15 +70,9 @@ std::shared_ptr<Device> Device::get(int ordinal) {
   return device;
 }
 
-Device::Device(int ordinal) : ordinal_(ordinal), handle_(find(ordinal)) {
-  char name[256] = "";
-  check(driver().device_get_name(name, sizeof name, handle_), "read a device's name");
-  name_ = name;
-  compute_capability_ =
-      10 * attribute(handle_, kCapabilityMajor) + attribute(handle_, kCapabilityMinor);
+Device::Device(int ordinal) : ordinal_(ordinal), handle_(find(ordinal)), facts_(facts_of(handle_)) {
   multiprocessors_ = attribute(handle_, kMultiprocessorCount);
   max_shared_bytes_ = attribute(handle_, kMaxSharedBytesOptin);
-  integrated_ = attribute(handle_, kIntegrated) != 0;
   concurrent_managed_ = attribute(handle_, kConcurrentManagedAccess) != 0;
   // Last: from here on there is something to give back.
   check(driver().primary_ctx_retain(&context_, handle_),

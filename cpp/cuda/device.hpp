@@ -4,10 +4,22 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cuda/driver.hpp"
 
 namespace edgert::cuda {
+
+// What a driver says of a GPU that nobody uses yet.
+struct DeviceFacts {
+  std::string name;
+  int compute_capability = 0;  // 87 for sm_87
+  bool integrated = false;     // shares its memory with the host: a Jetson
+  std::size_t total_bytes = 0;
+};
+
+// All that the driver counts, without opening one. throws UnavailableError, CudaError.
+std::vector<DeviceFacts> list_devices();
 
 class Device {
  public:
@@ -26,9 +38,9 @@ class Device {
 
   int ordinal() const { return ordinal_; }
   DeviceHandle handle() const { return handle_; }
-  const std::string& name() const { return name_; }
-  int compute_capability() const { return compute_capability_; }  // 87 for sm_87
-  bool integrated() const { return integrated_; }  // shares its memory with the host: a Jetson
+  const std::string& name() const { return facts_.name; }
+  int compute_capability() const { return facts_.compute_capability; }
+  bool integrated() const { return facts_.integrated; }
   int multiprocessors() const { return multiprocessors_; }
   int max_shared_bytes() const { return max_shared_bytes_; }  // a block, after opting in
   bool concurrent_managed() const { return concurrent_managed_; }
@@ -43,9 +55,9 @@ class Device {
   int ordinal_;
   DeviceHandle handle_ = 0;
   ContextHandle context_ = nullptr;
-  std::string name_;
-  int compute_capability_ = 0, multiprocessors_ = 0, max_shared_bytes_ = 0;
-  bool integrated_ = false, concurrent_managed_ = false;
+  DeviceFacts facts_;
+  int multiprocessors_ = 0, max_shared_bytes_ = 0;
+  bool concurrent_managed_ = false;
 };
 
 }  // namespace edgert::cuda

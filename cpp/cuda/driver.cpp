@@ -185,4 +185,10 @@ std::string driver_state() {
   return loaded.load(std::memory_order_acquire) != nullptr ? "ok" : state_after_trying();
 }
 
+std::string driver_version() {
+  int version = 0;
+  driver().driver_get_version(&version);  // has answered when the table was loaded
+  return version_text(version);
+}
+
 }  // namespace edgert::cuda

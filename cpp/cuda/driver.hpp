@@ -118,4 +118,7 @@ const Driver& driver();
 // or later expected: ...", "no CUDA device: ...". Asks the driver; an error is an answer.
 std::string driver_state();
 
+// Such as "12.6": the CUDA version that the driver brings. throws UnavailableError.
+std::string driver_version();
+
 }  // namespace edgert::cuda

@@ -23,14 +23,14 @@ BoundNetwork::BoundNetwork(std::shared_ptr<Device> device, StreamView stream,
   };
   allocate(input_);
   for (TensorView& output : outputs_) allocate(output);
-  enqueue_ = network.bind(stream, input_, outputs_);
   try {
+    enqueue_ = network.bind(stream, input_, outputs_);
     for (const int batch : batches_) {
       for (int run = 0; run < kWarmRuns; ++run) enqueue_(batch);
     }
     stream.synchronize();
   } catch (...) {
-    // The runs before the one that failed may still use the memory that is about to go.
+    // What was enqueued before may still use the memory that is about to go.
     (void)driver().stream_synchronize(stream.handle());
     throw;
   }

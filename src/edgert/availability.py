@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import NamedTuple
 
 from edgert.errors import UnavailableError
 
-__all__ = ["backends", "choose_device", "require_runtime"]
+__all__ = ["Choice", "backends", "choose"]
 
 _RUNTIMES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
+# The first that can be used is.
+_ON_GPU = ("tensorrt", "tensorrt-rtx", "onnxruntime")
 
 
 def backends() -> dict[str, str]:
@@ -20,63 +23,115 @@ def backends() -> dict[str, str]:
     """
     from edgert.devices import cuda_state
 
-    have_onnxruntime = find_spec("onnxruntime") is not None
+    cuda = cuda_state()
     return {
-        "onnxruntime:cpu": "ok" if have_onnxruntime else _not_installed("onnxruntime"),
-        "onnxruntime:cuda": _onnxruntime_cuda(have_onnxruntime),
-        "cuda:0": cuda_state(),
-        "tensorrt": _not_yet("tensorrt", "tensorrt"),
-        "tensorrt-rtx": _not_yet("tensorrt_rtx", "tensorrt-rtx"),
+        "onnxruntime:cpu": _onnxruntime_cpu(),
+        "onnxruntime:cuda": _onnxruntime_cuda(),
+        "cuda:0": cuda,
+        "tensorrt": _tensorrt("tensorrt", cuda),
+        "tensorrt-rtx": _tensorrt("tensorrt-rtx", cuda),
     }
 
 
-def require_runtime(runtime: str) -> None:
-    """Raise unless `runtime` can be used; "auto" always can.
+class Choice(NamedTuple):
+    """What runs a model, and why; `why` is empty where both were named."""
+
+    runtime: str
+    device: str
+    why: str
+
+
+def choose(runtime: str = "auto", device: str = "auto") -> Choice:
+    """What "auto" means here: TensorRT on a GPU, else ONNX Runtime on a GPU, else on the CPU.
+
+    Args:
+        runtime: "auto", "onnxruntime", "tensorrt" or "tensorrt-rtx".
+        device: "auto", "cpu", "cuda" or "cuda:0".
 
     Raises:
-        ValueError: It is no name of a runtime.
-        UnavailableError: It cannot be used here; the text says why.
+        ValueError: It is no name of a runtime or of a device, or the two exclude each other.
+        UnavailableError: What was named cannot be used here; the text says why.
     """
-    if runtime == "auto":
-        return
-    if runtime not in _RUNTIMES:
+    if runtime != "auto" and runtime not in _RUNTIMES:
         raise ValueError(
             f"runtime is {runtime!r}, expected 'auto' or one of {', '.join(_RUNTIMES)}"
         )
-    reason = backends()["onnxruntime:cpu" if runtime == "onnxruntime" else runtime]
-    if reason != "ok":
-        raise UnavailableError(f"runtime {runtime!r}: {reason}")
-
-
-def choose_device(device: str) -> tuple[str, str]:
-    """What "auto" means here, and why.
-
-    Args:
-        device: "auto", "cpu", "cuda" or "cuda:0".
-
-    Returns:
-        "cpu" or "cuda:<number>", and the reason, empty where it was named.
-
-    Raises:
-        ValueError: It is no name of a device.
-        UnavailableError: It cannot be used here; the text says why.
-    """
-    from edgert.devices import ordinal_of
-
     if device == "cpu":
-        return "cpu", ""
-    found = backends()
-    missing = next((found[key] for key in ("cuda:0", "onnxruntime:cuda") if found[key] != "ok"), "")
-    if device == "auto":
-        return ("cpu", f"no GPU: {missing}") if missing else ("cuda:0", "a GPU is here")
-    ordinal = ordinal_of(device)
-    if missing:
-        raise UnavailableError(f"device {device!r}: {missing}")
-    return f"cuda:{ordinal}", ""
+        return _on_cpu(runtime)
+    from edgert.devices import cuda_state, ordinal_of
+
+    place = "cuda:0" if device == "auto" else f"cuda:{ordinal_of(device)}"
+    reasons = {
+        name: _why_not(name, place) for name in (_ON_GPU if runtime == "auto" else (runtime,))
+    }
+    chosen = next((name for name, reason in reasons.items() if not reason), None)
+    if chosen is not None:
+        return Choice(chosen, place, _why(chosen, reasons) if "auto" in (runtime, device) else "")
+    reason = "; ".join(dict.fromkeys(reasons.values()))
+    if runtime not in ("auto", "onnxruntime"):
+        raise UnavailableError(f"runtime {runtime!r}: {reason}")
+    if device != "auto":
+        raise UnavailableError(f"device {device!r}: {reason}")
+    lacking = "no GPU" if cuda_state() != "ok" else "nothing here runs models on the GPU"
+    return _on_cpu(runtime)._replace(why=f"{lacking}: {reason}")
 
 
-def _onnxruntime_cuda(installed: bool) -> str:
-    if not installed:
+def _on_cpu(runtime: str) -> Choice:
+    if runtime not in ("auto", "onnxruntime"):
+        raise ValueError(f"runtime {runtime!r} runs on a GPU, but device is 'cpu'")
+    reason = _onnxruntime_cpu()
+    if reason != "ok":
+        raise UnavailableError(f"runtime 'onnxruntime': {reason}")
+    return Choice("onnxruntime", "cpu", "")
+
+
+def _why_not(runtime: str, place: str) -> str:
+    """Why a runtime cannot be used on a GPU; empty where it can."""
+    from edgert.devices import context, cuda_state, ordinal_of
+    from edgert.engines.tensorrt import binding, state
+
+    # The GPU first: without one no package is loaded to be asked.
+    missing = cuda_state()
+    if missing == "ok":
+        missing = _onnxruntime_cuda() if runtime == "onnxruntime" else state(runtime)
+    if missing != "ok" or runtime != "tensorrt-rtx":
+        return "" if missing == "ok" else missing
+    # It knows the GPUs of PCs alone: not Jetson's, not those of data centres.
+    try:
+        capability = context(ordinal_of(place)).compute_capability
+    except UnavailableError as error:
+        return str(error)
+    rtx = binding(runtime)
+    known = rtx.api.ComputeCapability.__members__
+    if f"SM{capability}" in known:
+        return ""
+    return f"{rtx.title} does not know compute capability {capability / 10:.1f}"
+
+
+def _why(chosen: str, reasons: dict[str, str]) -> str:
+    if chosen == "onnxruntime":
+        others = "; ".join(f"no {name}: {text}" for name, text in reasons.items() if text)
+        return f"a GPU is here{'; ' if others else ''}{others}"
+    from edgert.engines.tensorrt import binding
+
+    return f"a GPU and {binding(chosen).title} are here"
+
+
+def _tensorrt(runtime: str, cuda: str) -> str:
+    from edgert.engines.tensorrt import binding, state
+
+    missing = state(runtime)
+    if missing != "ok" or cuda == "ok":
+        return missing
+    return f"{binding(runtime).title} is here and builds engines; to run them, no GPU: {cuda}"
+
+
+def _onnxruntime_cpu() -> str:
+    return "ok" if find_spec("onnxruntime") is not None else _not_installed("onnxruntime")
+
+
+def _onnxruntime_cuda() -> str:
+    if find_spec("onnxruntime") is None:
         return _not_installed("onnxruntime-gpu")
     from edgert.engines.onnxruntime import cuda_state
 
@@ -85,9 +140,3 @@ def _onnxruntime_cuda(installed: bool) -> str:
 
 def _not_installed(package: str) -> str:
     return f"package {package} not installed; pip install {package}"
-
-
-def _not_yet(module: str, name: str) -> str:
-    if find_spec(module) is None:
-        return f"package {name} not installed"
-    return f"package {name} is installed, but this version of edgert does not run it yet"

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from edgert import _core
 from edgert.devices import context, device_array, ordinal_of, place_of
 
-__all__ = ["cosine_distances", "crop_people", "decode_heatmaps", "decode_yolo", "letterbox"]
+__all__ = [
+    "cosine_distances",
+    "crop_people",
+    "decode_heatmaps",
+    "decode_yolo",
+    "letterbox",
+    "on_host",
+]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -105,6 +112,11 @@ def decode_heatmaps(
     gpu.decode_heatmaps(maps, vectors, layout, joints)
     found = joints.numpy()
     return found[..., :2], found[..., 2]
+
+
+def on_host(item: Any) -> NDArray[Any]:
+    """A copy in host memory."""
+    return device_array(item, _gpu(item)).numpy()
 
 
 def cosine_distances(a: Any, b: Any, out: Any | None, stream: int | None) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from edgert.engines.base import Array, Network, TensorSpec
-from edgert.errors import ModelError, UnavailableError
+from edgert.engines.base import Array, Network, SharesMemory, TensorSpec
+from edgert.engines.load import Providers, Wanted, load
+from edgert.errors import ModelError
 
 __all__ = ["Engine"]
 
@@ -20,9 +21,12 @@ class Engine:
     usual convention of its kind. docs/models.md lists the keys.
 
     Args:
-        path: An .onnx file.
-        runtime: "onnxruntime" or "auto".
+        path: An .onnx file, an engine of TensorRT's (.engine, .plan), or what `build` returned.
+        runtime: "onnxruntime", "tensorrt", "tensorrt-rtx", or "auto": TensorRT where it and a GPU
+            are here, else ONNX Runtime. An .onnx file is built for TensorRT once, and kept.
         device: "cpu", "cuda:0" or "auto".
+        precision: What an .onnx file is built with for TensorRT: "fp32", "fp16", "int8", or "auto",
+            which is as the file says.
         threads: Threads within an operator of the network; None: all cores.
         providers: ONNX Runtime execution providers in order of preference, instead of `device`.
         size: Network input (height, width), for models that leave it open.
@@ -32,10 +36,12 @@ class Engine:
         cells: Pose networks: which pixel a heatmap cell stands for, "corner" or "center".
         refine: Pose networks: how a peak is refined between cells, "none", "quarter" or "dark".
         max_batch: Pose networks with open batch: people per run at most. None: 8 on the CPU, 16 on
-            a GPU.
+            a GPU, or what an engine was built for.
+        fallback: Where an engine cannot be loaded or its first run fails, take the FP16 one that
+            was built beside it, with a warning.
 
     Attributes:
-        why_device: Why `device="auto"` took the device that it took; empty where one was named.
+        why: Why "auto" took the runtime and the device that it took; empty where they were named.
 
     Raises:
         ModelError: The file cannot be loaded, or has no single image input (N, 3, H, W).
@@ -45,12 +51,13 @@ class Engine:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | os.PathLike[str],
         *,
         runtime: str = "auto",
         device: str = "auto",
+        precision: str = "auto",
         threads: int | None = None,
-        providers: Sequence[str | tuple[str, dict[str, Any]]] | None = None,
+        providers: Providers | None = None,
         size: tuple[int, int] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
@@ -58,20 +65,23 @@ class Engine:
         cells: str | None = None,
         refine: str | None = None,
         max_batch: int | None = None,
+        fallback: bool = False,
     ) -> None:
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}, expected at least 1, or None for all cores")
         if max_batch is not None and max_batch < 1:
             raise ValueError(f"max_batch is {max_batch}, expected at least 1")
         self.network: Network
-        self.network, self.why_device = _load(path, runtime, device, threads, providers)
+        self.network, self.why = load(
+            Path(path), Wanted(runtime, device, precision, threads, providers, max_batch, fallback)
+        )
         self.size = size
         self.mean = mean
         self.std = std
         self.padding = padding
         self.cells = cells
         self.refine = refine
-        self.max_batch = max_batch or (8 if self.network.device == "cpu" else 16)
+        self.max_batch = _max_batch(self.network, max_batch)
         _check_input(self.network)
 
     @property
@@ -94,6 +104,22 @@ class Engine:
         """The model's own key-value notes."""
         return self.network.metadata
 
+    @property
+    def precision(self) -> str | None:
+        """What it computes in: "fp32", "fp16" or "int8"; None of an engine that does not say."""
+        if hasattr(self.network, "precision"):
+            found: str | None = self.network.precision
+            return found
+        return {"float32": "fp32", "float16": "fp16"}[str(self.inputs[0].dtype)]
+
+    @property
+    def lane_bytes(self) -> int | None:
+        """Device memory that each lane takes for what lies between the layers.
+
+        None where the runtime does not tell before it runs.
+        """
+        return self.network.context_bytes if isinstance(self.network, SharesMemory) else None
+
     def __call__(self, feed: Array) -> list[Array]:
         """Run the network once.
 
@@ -106,37 +132,21 @@ class Engine:
         return self.network.infer(feed)
 
     def __repr__(self) -> str:
+        memory = "" if self.lane_bytes is None else f"; {self.lane_bytes / 1e6:.1f} MB a lane"
         return (
             f"Engine({Path(self.path).name!r}, {self.network.runtime} on {self.network.device}: "
-            f"{'; '.join(map(str, self.inputs))} -> {'; '.join(map(str, self.outputs))})"
+            f"{'; '.join(map(str, self.inputs))} -> {'; '.join(map(str, self.outputs))}{memory})"
         )
 
 
-def _load(
-    path: str | Path,
-    runtime: str,
-    device: str,
-    threads: int | None,
-    providers: Sequence[str | tuple[str, dict[str, Any]]] | None,
-) -> tuple[Network, str]:
-    from edgert.availability import choose_device, require_runtime
-    from edgert.engines.onnxruntime import OnnxRuntimeNetwork
-
-    require_runtime(runtime)
-    if providers is not None:
-        return OnnxRuntimeNetwork(path, threads=threads, providers=providers), ""
-    chosen, why = choose_device(device)
-    if chosen == "cpu":
-        return OnnxRuntimeNetwork(path, threads=threads), why
-    from edgert.devices import ordinal_of
-    from edgert.engines.onnxruntime_cuda import OnnxRuntimeCudaNetwork
-
-    try:
-        return OnnxRuntimeCudaNetwork(path, ordinal=ordinal_of(chosen), threads=threads), why
-    except UnavailableError as error:
-        if device != "auto":
-            raise
-        return OnnxRuntimeNetwork(path, threads=threads), f"no GPU: {error}"
+def _max_batch(network: Network, wanted: int | None) -> int:
+    most: int | None = getattr(network, "max_batch", None)
+    if wanted is not None and most is not None and wanted > most:
+        raise ModelError(
+            f"{network.path}: max_batch {wanted} was asked for, but the engine was built for at "
+            f"most {most}; build it anew with edgert build --max-batch {wanted}"
+        )
+    return wanted or min(8 if network.device == "cpu" else 16, most or 16)
 
 
 def _check_input(network: Network) -> None:

@@ -5,7 +5,9 @@ __all__ = [
     "CalibrationError",
     "CalibrationWarning",
     "DamagedInputWarning",
+    "EngineMismatchError",
     "Error",
+    "FallbackWarning",
     "ModelError",
     "SinkError",
     "SourceError",
@@ -19,6 +21,23 @@ class Error(Exception):
 
 class ModelError(Error):
     """A model file cannot be read, run, or is not of the kind that was asked for."""
+
+
+class EngineMismatchError(ModelError):
+    """An engine was built by another TensorRT, or for another GPU or platform, than is here.
+
+    Attributes:
+        built_with: For example "TensorRT 10.3.0.30 for compute capability 8.7".
+        found: What is here, likewise.
+    """
+
+    def __init__(self, path: str, built_with: str, found: str) -> None:
+        super().__init__(
+            f"{path}: built with {built_with}, but found {found}. An engine runs only where it was "
+            f"built for: build it here, from its ONNX model, with edgert build MODEL.onnx"
+        )
+        self.built_with = built_with
+        self.found = found
 
 
 class SourceError(Error):
@@ -47,3 +66,7 @@ class CalibrationWarning(UserWarning):
 
 class CacheWarning(UserWarning):
     """Kept engines that cannot be kept, or used, or are of another machine's making."""
+
+
+class FallbackWarning(UserWarning):
+    """What was asked for did not work, and what was provided for that case is used."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgert import _core
 from edgert.models import DetectorModel, PoseModel, ReidModel
 from edgert.models.binding import Bound, DeviceBound
-from edgert.ops import make_box_filter
+from edgert.op_arguments import make_box_filter
 
 __all__ = ["DetectorLeg", "PoseLeg", "ReidLeg", "detector_leg", "pose_leg", "reid_leg"]
 
@@ -22,6 +22,7 @@ class DetectorLeg:
     classes: int
     filter: _core.BoxFilter
     joints: int
+    end_to_end: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def detector_leg(
         len(model.names),
         box_filter,
         model.joints,
+        model.end_to_end,
     )
 
 

@@ -19,10 +19,24 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgert import _core, device_ops
 from edgert.devices import place_of
-from edgert.engines.base import Array
 from edgert.io.arrays import as_frame
+from edgert.op_arguments import (
+    check_size,
+    floats,
+    make_box_filter,
+    matrices_of,
+    output_array,
+    to_frame_pixels,
+)
 
-__all__ = ["cosine_distances", "crop_people", "decode_heatmaps", "decode_yolo", "letterbox"]
+__all__ = [
+    "cosine_distances",
+    "crop_people",
+    "decode_end_to_end",
+    "decode_heatmaps",
+    "decode_yolo",
+    "letterbox",
+]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -71,9 +85,9 @@ def letterbox(
     layout = _core.PixelLayout(format, matrix, full_range)
     source = as_frame(image, "image", format)
     if place_of(image) != "cpu":
-        _check_size(size)
+        check_size(size)
         return device_ops.letterbox(source, layout, size, normalization, out, stream)
-    tensor = _output(out, 1, size)
+    tensor = output_array(out, 1, size)
     return tensor, _core.letterbox_into(source, tensor, normalization, layout)
 
 
@@ -134,12 +148,12 @@ def crop_people(
     layout = _core.PixelLayout(format, matrix, full_range)
     source = as_frame(image, "image", format)
     if place_of(image) != "cpu":
-        _check_size(size)
+        check_size(size)
         tensor = device_ops.crop_people(
             source, layout, corners, size, normalization, padding, out, stream
         )
         return tensor, _core.crop_matrices(corners, size[1], size[0], padding)
-    tensor = _output(out, len(corners), size)
+    tensor = output_array(out, len(corners), size)
     return tensor, _core.crop_people_into(source, corners, tensor, normalization, padding, layout)
 
 
@@ -175,7 +189,7 @@ def decode_yolo(
         ValueError: An array has the wrong dtype or shape, or a parameter is out of its range.
     """
     on_gpu = place_of(output) != "cpu"
-    head: Any = output if on_gpu else _floats(output, "output")
+    head: Any = output if on_gpu else floats(output, "output")
     if not on_gpu and head.ndim == 2:
         head = head[np.newaxis]
     if len(head.shape) != 3 or head.shape[0] != 1 or head.shape[1] < 5:
@@ -189,13 +203,59 @@ def decode_yolo(
                 raise ValueError(f"classes: found {wanted}, expected 0 to {count - 1}")
             flags[wanted] = 1
     box_filter = make_box_filter(score_threshold, nms_threshold, max_detections, flags)
-    matrix = _matrices(to_frame, ())
+    matrix = matrices_of(to_frame, ())
     if on_gpu:
         boxes, scores, class_ids = device_ops.decode_yolo(
             head, count, box_filter, max_detections, flags
         )
-        return _to_frame(boxes.reshape(-1, 2, 2), matrix).reshape(-1, 4), scores, class_ids
+        return to_frame_pixels(boxes.reshape(-1, 2, 2), matrix).reshape(-1, 4), scores, class_ids
     boxes, scores, class_ids, *_ = _core.decode_yolo(head, matrix, count, box_filter)
+    return boxes, scores, class_ids
+
+
+def decode_end_to_end(
+    output: ArrayLike,
+    to_frame: ArrayLike,
+    score_threshold: float = 0.25,
+    classes: Sequence[int] | None = None,
+    max_detections: int = 300,
+) -> tuple[Float32, Float32, NDArray[np.int32]]:
+    """Read boxes from a head that has chosen its detections itself (NMS in the graph, or none).
+
+    `score >= score_threshold`, the class filter and `max_detections` apply; nothing is suppressed.
+    Ties keep the upper row. Rows with a value that is not finite are dropped, as are boxes without
+    area and rows of a class below 0, which some exporters pad with; boxes are not clipped to the
+    frame.
+
+    Args:
+        output: (N, 6) or (1, N, 6), float32 or float16: x1, y1, x2, y2 in network pixels, score,
+            class; of pose models (1, N, 6 + 3 K), of which the joints are left out here.
+        to_frame: (2, 3), from `letterbox`.
+        score_threshold: In [0, 1].
+        classes: Indices of the classes wanted; None: all.
+        max_detections: At most this many, the best.
+
+    Returns:
+        boxes (N, 4) float32 xyxy in frame pixels, scores (N,) float32, class_ids (N,) int32; best
+        first.
+
+    Raises:
+        ValueError: An array has the wrong dtype or shape, or a parameter is out of its range.
+    """
+    rows = floats(output if place_of(output) == "cpu" else device_ops.on_host(output), "output")
+    if rows.ndim == 2:
+        rows = rows[np.newaxis]
+    if rows.ndim != 3 or rows.shape[0] != 1 or rows.shape[2] < 6 or rows.shape[2] % 3:
+        raise ValueError(f"output: found shape {rows.shape}, expected (1, N, 6 + 3 K) of one image")
+    flags: list[int] = []
+    if classes is not None:
+        if any(wanted < 0 for wanted in classes):
+            raise ValueError(f"classes: found {min(classes)}, expected 0 or more")
+        flags = [int(index in classes) for index in range(max(classes, default=0) + 1)]
+    box_filter = make_box_filter(score_threshold, 1.0, max_detections, flags)
+    boxes, scores, class_ids, *_ = _core.decode_end_to_end(
+        rows, matrices_of(to_frame, ()), 0, box_filter
+    )
     return boxes, scores, class_ids
 
 
@@ -240,19 +300,19 @@ def decode_heatmaps(
     if not stride > 0:
         raise ValueError(f"stride is {stride}, expected more than 0")
     on_gpu = place_of(heatmaps) != "cpu"
-    maps: Any = heatmaps if on_gpu else _floats(heatmaps, "heatmaps")
+    maps: Any = heatmaps if on_gpu else floats(heatmaps, "heatmaps")
     if len(maps.shape) != 4 or 0 in maps.shape[1:]:
         raise ValueError(f"heatmaps: found shape {maps.shape}, expected (N, K, h, w)")
     layout = _core.HeatmapLayout(
         stride, stride, _core.Refine[refine], _core.Cells[cells], blur_kernel=blur_kernel
     )
     if on_gpu:
-        matrices = _matrices(to_frame, (maps.shape[0],))
+        matrices = matrices_of(to_frame, (maps.shape[0],))
         points, confidences = device_ops.decode_heatmaps(maps, offsets, layout)
-        return _to_frame(points, matrices[:, np.newaxis]), confidences
-    vectors = None if offsets is None else _floats(offsets, "offsets")
+        return to_frame_pixels(points, matrices[:, np.newaxis]), confidences
+    vectors = None if offsets is None else floats(offsets, "offsets")
     keypoints, scores, _ = _core.decode_heatmaps(
-        maps, vectors, _matrices(to_frame, (len(maps),)), layout
+        maps, vectors, matrices_of(to_frame, (len(maps),)), layout
     )
     return keypoints, scores
 
@@ -275,60 +335,3 @@ def cosine_distances(a: Any, b: Any, *, out: Any | None = None, stream: int | No
     if "cpu" in (place_of(a), place_of(b)):
         raise ValueError("a, b: expected arrays in a GPU's memory; on the host NumPy does")
     return device_ops.cosine_distances(a, b, out, stream)
-
-
-def make_box_filter(
-    score_threshold: float, nms_threshold: float, max_detections: int, wanted_classes: list[int]
-) -> _core.BoxFilter:
-    """Check the parameters of decoding.
-
-    Raises:
-        ValueError: One is out of its range.
-    """
-    for name, value in (("score_threshold", score_threshold), ("nms_threshold", nms_threshold)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value}, expected 0 to 1")
-    if max_detections < 1:
-        raise ValueError(f"max_detections is {max_detections}, expected at least 1")
-    return _core.BoxFilter(score_threshold, nms_threshold, max_detections, wanted_classes)
-
-
-def _check_size(size: tuple[int, int]) -> None:
-    if len(size) != 2 or not all(1 <= side <= 1 << 16 for side in size):
-        raise ValueError(f"size is {size}, expected (height, width) in pixels")
-
-
-def _to_frame(points: Float32, matrices: Float64) -> Float32:
-    """(..., 2) network pixels to frame pixels, as the native stages do it: in double."""
-    scale, offset = matrices[..., [0, 1], [0, 1]], matrices[..., 2]
-    return (points.astype(np.float64) * scale + offset).astype(np.float32)
-
-
-def _output(out: Array | None, count: int, size: tuple[int, int]) -> Array:
-    _check_size(size)
-    shape = (count, 3, *size)
-    if out is None:
-        return np.empty(shape, np.float32)
-    if out.shape != shape or out.dtype not in (np.float32, np.float16):
-        raise ValueError(f"out: found {out.shape} {out.dtype}, expected {shape} float32 or float16")
-    if not out.flags.c_contiguous or not out.flags.writeable:
-        raise ValueError("out: expected a C-contiguous, writeable array")
-    return out
-
-
-def _floats(values: Any, name: str) -> Array:
-    array = np.from_dlpack(values) if _only_dlpack(values) else np.asarray(values)
-    if array.dtype not in (np.float32, np.float16):
-        raise ValueError(f"{name}: found dtype {array.dtype}, expected float32 or float16")
-    return np.ascontiguousarray(array)
-
-
-def _only_dlpack(values: Any) -> bool:
-    return hasattr(values, "__dlpack__") and not hasattr(values, "__array_interface__")
-
-
-def _matrices(to_frame: ArrayLike, leading: tuple[int, ...]) -> Float64:
-    matrices = np.ascontiguousarray(to_frame, np.float64)
-    if matrices.shape != (*leading, 2, 3):
-        raise ValueError(f"to_frame: found shape {matrices.shape}, expected {(*leading, 2, 3)}")
-    return matrices

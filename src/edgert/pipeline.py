@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Any, Literal, overload
 
 from edgert import _core
-from edgert.devices import context, describe, on_device, ordinal_of
-from edgert.engine import Engine
+from edgert.devices import describe, on_device
 from edgert.io.arrays import DEFAULT_FPS, as_frame
 from edgert.io.frame import Frame, Image
 from edgert.legs import detector_leg, pose_leg, reid_leg
 from edgert.models import DetectorModel, PoseModel, ReidModel
+from edgert.networks import Model, check_precision, load_model, one_device, share_memory
 from edgert.result import Result
 from edgert.run import Run
 from edgert.stats import Stats
@@ -45,29 +45,33 @@ class Pipeline:
     the one after that is being decoded.
 
     Args:
-        detector: Path of an ONNX model with the YOLOv8 head `(B, 4 + C, A)` or of a one-stage
-            YOLOv8-pose model, or an `Engine`.
-        pose: Path of a top-down pose network with heatmaps `(N, K, h, w)`, or an `Engine`. None:
-            boxes and ids only.
+        detector: A model with the YOLOv8 head `(B, 4 + C, A)`, a one-stage YOLOv8-pose model, or
+            one that chooses its boxes itself, `(B, N, 6)`: path of an .onnx file or of an engine of
+            TensorRT's, what `build` returned, or an `Engine`.
+        pose: A top-down pose network with heatmaps `(N, K, h, w)`, likewise. None: boxes and ids
+            only.
         tracker: "bytetrack", a `ByteTrack` of your own parameters, or None.
-        reid: Path of an appearance network (a person's crop to a feature vector), or an `Engine`.
-            It tells people apart who cross: see `ByteTrack`'s `appearance_thresh`.
-        runtime: "auto" or "onnxruntime".
+        reid: An appearance network (a person's crop to a feature vector), likewise. It tells people
+            apart who cross: see `ByteTrack`'s `appearance_thresh`.
+        runtime: "onnxruntime", "tensorrt", "tensorrt-rtx", or "auto": see `Engine`.
         device: "cpu", "cuda:0", or "auto": a GPU where there is one that can be used. All networks
             work on one device.
-        precision: "auto" runs a model as it is; "fp32", "fp16" and "int8" insist on what the model
-            has.
+        precision: "auto" runs a model as it is. "fp32", "fp16" and "int8" are what TensorRT builds
+            an .onnx file with, and insist on what other files have.
         classes: Names (from the model's metadata, else COCO's) or indices of the classes wanted;
             None: all.
         score_threshold: Detections below it are not looked at. None: 0.1 with a tracker, since
             ByteTrack makes use of weak detections, 0.25 without.
-        nms_threshold: Of two boxes of a class with a larger IoU the weaker is dropped.
+        nms_threshold: Of two boxes of a class with a larger IoU the weaker is dropped; not of those
+            that a detector has chosen itself.
         max_detections: At most this many in a frame, the best.
         untracked: Also put out detections over the tracker's high threshold that no track took,
             with id -1.
         lanes: Frames in flight in `run`. On a GPU each has a stream and networks of its own.
         graphs: On a GPU, record the work on a frame once and replay it. False enqueues it step by
             step, for comparison.
+        fallback: Where an engine cannot be loaded or its first run fails, take the FP16 one that
+            `build(fallback=...)` put beside it, with a warning.
 
     Raises:
         ModelError: A model cannot be loaded or is of the wrong kind.
@@ -77,10 +81,10 @@ class Pipeline:
 
     def __init__(
         self,
-        detector: str | Path | Engine,
-        pose: str | Path | Engine | None = None,
+        detector: Model,
+        pose: Model | None = None,
         tracker: Literal["bytetrack"] | _core.ByteTrack | None = "bytetrack",
-        reid: str | Path | Engine | None = None,
+        reid: Model | None = None,
         *,
         runtime: str = "auto",
         device: str = "auto",
@@ -92,6 +96,7 @@ class Pipeline:
         untracked: bool = False,
         lanes: int = 2,
         graphs: bool = True,
+        fallback: bool = False,
     ) -> None:
         if not 1 <= lanes <= 64:
             raise ValueError(f"lanes is {lanes}, expected 1 to 64")
@@ -102,15 +107,22 @@ class Pipeline:
         native_tracker = _make_tracker(tracker)
         if score_threshold is None:
             score_threshold = 0.25 if native_tracker is None else 0.1
-        self._detector = DetectorModel(_load(detector, runtime, device))
-        self._pose = None if pose is None else PoseModel(_load(pose, runtime, device))
-        self._reid = None if reid is None else ReidModel(_load(reid, runtime, device))
+        wanted = {
+            "runtime": runtime,
+            "device": device,
+            "precision": precision,
+            "fallback": fallback,
+        }
+        self._detector = DetectorModel(load_model(detector, wanted))
+        self._pose = None if pose is None else PoseModel(load_model(pose, wanted))
+        self._reid = None if reid is None else ReidModel(load_model(reid, wanted))
         if self._reid is not None and native_tracker is None:
             raise ValueError("reid is given, but there is no tracker to make use of it")
         engines = [m.engine for m in (self._detector, self._pose, self._reid) if m is not None]
         for engine in engines:
-            _check_precision(engine, precision)
-        self._gpu = _one_device(engines)
+            check_precision(engine, precision)
+        self._gpu = one_device(engines)
+        self._lane_bytes = share_memory(engines)
         self._core = _core.Pipeline(
             detector_leg(self._detector, classes, score_threshold, nms_threshold, max_detections),
             None if self._reid is None else reid_leg(self._reid),
@@ -256,13 +268,15 @@ class Pipeline:
         return "<edgert.Pipeline\n  " + "\n  ".join(lines) + ">"
 
     def _describe_device(self) -> str:
-        why = self._detector.engine.why_device
+        why = self._detector.engine.why
         chosen = f" (auto: {why})" if why else ""
         if self._gpu is None:
             return f"CPU{chosen}"
         why = self._core.why_not_recorded()
         how = f"enqueued step by step, since {why}" if why else "replayed as graphs"
-        return f"{describe(self._gpu)}{chosen}; a frame's work is {how}"
+        shared = self._lane_bytes
+        memory = "" if shared is None else f"; {shared / 1e6:.1f} MB a lane between the layers"
+        return f"{describe(self._gpu)}{chosen}; a frame's work is {how}{memory}"
 
     def _take(self, image: Any) -> Any:
         return on_device(image, self._gpu)
@@ -312,34 +326,9 @@ class Pipeline:
         )
 
 
-def _load(model: str | Path | Engine, runtime: str, device: str) -> Engine:
-    if isinstance(model, Engine):
-        return model
-    return Engine(model, runtime=runtime, device=device)
-
-
 def _make_tracker(tracker: str | _core.ByteTrack | None) -> _core.ByteTrack | None:
     if tracker is None or isinstance(tracker, _core.ByteTrack):
         return tracker
     if tracker != "bytetrack":
         raise ValueError(f"tracker is {tracker!r}, expected 'bytetrack', a ByteTrack or None")
     return _core.ByteTrack()
-
-
-def _one_device(engines: Sequence[Engine]) -> _core.CudaContext | None:
-    devices = {engine.network.device for engine in engines}
-    if len(devices) > 1:
-        found = ", ".join(f"{Path(e.path).name} on {e.network.device}" for e in engines)
-        raise ValueError(f"found {found}; expected all networks of a pipeline on one device")
-    device = devices.pop()
-    return None if device == "cpu" else context(ordinal_of(device))
-
-
-def _check_precision(engine: Engine, precision: str) -> None:
-    found = {"float32": "fp32", "float16": "fp16"}[str(engine.inputs[0].dtype)]
-    if precision not in ("auto", found):
-        raise ValueError(
-            f"precision {precision!r} was asked for, but {engine.path} is {found} "
-            f"and ONNX Runtime runs a model as it is; give one exported in {precision}, "
-            f"or precision='auto'"
-        )

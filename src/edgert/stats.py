@@ -65,12 +65,14 @@ class Stats:
             self._skipped_frames += source.skipped
 
     def add(self, frame: Frame, dropped_rows: int, dropped_heatmaps: int) -> None:
-        """One more frame is done. Says so the first time that an output was not finite."""
+        """One more frame is done. Says so the first time that an output could not be used."""
         self._frames += 1
         if dropped_rows and not self._dropped_rows:
-            _warn(self._detector_path, f"{dropped_rows} rows", frame)
+            bad = "not finite (NaN or infinite), or of a class without a name,"
+            _warn(self._detector_path, f"{dropped_rows} rows", bad, frame)
         if dropped_heatmaps and not self._dropped_heatmaps:
-            _warn(str(self._pose_path), f"{dropped_heatmaps} heatmaps", frame)
+            bad = "not finite (NaN or infinite)"
+            _warn(str(self._pose_path), f"{dropped_heatmaps} heatmaps", bad, frame)
         self._dropped_rows += dropped_rows
         self._dropped_heatmaps += dropped_heatmaps
 
@@ -97,9 +99,9 @@ class Stats:
         }
 
 
-def _warn(path: str, what: str, frame: Frame) -> None:
+def _warn(path: str, what: str, bad: str, frame: Frame) -> None:
     warnings.warn(
-        f"{path}: {what} of its output were not finite (NaN or infinite) in frame {frame.index} of "
+        f"{path}: {what} of its output were {bad} in frame {frame.index} of "
         f"{frame.source} and were dropped; later ones are only counted in stats(). A model in "
         f"reduced precision that overflows does this.",
         DamagedInputWarning,

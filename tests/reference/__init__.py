@@ -4,7 +4,7 @@ It is the oracle of the tests and the second column of the accuracy table, so it
 edgert, and it is written to be read: float32 pixels, float64 coordinates, plain loops.
 """
 
-from .detect import decode_yolo
+from .detect import decode_end_to_end, decode_yolo
 from .pipeline import ReferencePipeline, ReferenceResult
 from .pose import decode_heatmaps
 from .preprocess import IMAGENET_MEAN, IMAGENET_STD, crop_people, letterbox
@@ -15,6 +15,7 @@ __all__ = [
     "ReferencePipeline",
     "ReferenceResult",
     "crop_people",
+    "decode_end_to_end",
     "decode_heatmaps",
     "decode_yolo",
     "letterbox",

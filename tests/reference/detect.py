@@ -33,6 +33,24 @@ def candidates(output, score_threshold, classes=None):
     return np.hstack([centre - half, centre + half]), scores[order], class_ids[order]
 
 
+def decode_end_to_end(output, to_frame, score_threshold=0.25, classes=None, max_detections=300):
+    """(1, N, 6) rows x1, y1, x2, y2, score, class to boxes, scores, class ids, best first."""
+    rows = np.asarray(output, dtype=np.float32)
+    rows = rows.reshape(rows.shape[-2:])
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    class_ids = np.rint(rows[:, 5]).astype(int)
+    keep = (rows[:, 4] >= np.float32(score_threshold)) & (class_ids >= 0)
+    keep &= (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
+    if classes is not None:
+        keep &= np.isin(class_ids, list(classes))
+    rows, class_ids = rows[keep], class_ids[keep]
+    best = np.argsort(-rows[:, 4], kind="stable")[:max_detections]
+    boxes = rows[best, :4].astype(np.float64)
+    boxes[:, 0::2] = boxes[:, 0::2] * to_frame[0, 0] + to_frame[0, 2]
+    boxes[:, 1::2] = boxes[:, 1::2] * to_frame[1, 1] + to_frame[1, 2]
+    return boxes.astype(np.float32), rows[best, 4], class_ids[best].astype(np.int32)
+
+
 def decode_yolo(
     output, to_frame, score_threshold=0.25, nms_threshold=0.7, classes=None, max_detections=300
 ):

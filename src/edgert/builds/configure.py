@@ -107,6 +107,8 @@ def _build_ahead(api: Any, config: trt.IBuilderConfig, capability: str) -> None:
     ahead: Any = config  # what TensorRT-RTX alone has, and TensorRT's stubs do not know
     ahead.num_compute_capabilities = 1
     ahead.set_compute_capability(members["SM" + capability.replace(".", "")], 0)
+    # Nothing is taken while it runs: what is recorded of it stays right.
+    config.set_flag(api.BuilderFlag.REQUIRE_USER_ALLOCATION)
 
 
 def _use_dla(bound: Binding, builder: trt.Builder, config: trt.IBuilderConfig, core: int) -> None:

@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     from edgert.cli import audit as audit_command
     from edgert.cli import build as build_command
     from edgert.cli import debug as debug_command
+    from edgert.cli import doctor as doctor_command
     from edgert.cli import eval as eval_command
+    from edgert.cli import inspect as inspect_command
     from edgert.cli import quantize as quantize_command
     from edgert.cli import run as run_command
     from edgert.cli import sensitivity as sensitivity_command
@@ -71,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     sensitivity_command.add_parser(commands)
     audit_command.add_parser(commands)
     debug_command.add_parser(commands)
+    doctor_command.add_parser(commands)
+    inspect_command.add_parser(commands)
     return parser
 
 

@@ -41,10 +41,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add = parser.add_argument
     add("source", metavar="SOURCE", nargs="+", help="video, images, camera or stream")
-    add("--detector", metavar="MODEL", required=True, help="detector with the YOLOv8 head, .onnx")
-    add("--pose", metavar="MODEL", help="top-down pose network with heatmaps, .onnx")
+    add("--detector", metavar="MODEL", required=True, help="detector, .onnx or built engine")
+    add("--pose", metavar="MODEL", help="top-down pose network, .onnx or built engine")
     add("--tracker", choices=("bytetrack", "none"), default="bytetrack", help="default: bytetrack")
-    add("--reid", metavar="MODEL", help="appearance network for the tracker, .onnx")
+    add("--reid", metavar="MODEL", help="appearance network, .onnx or built engine")
     add(
         "--classes",
         metavar="NAME",
@@ -57,7 +57,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add("--untracked", action="store_true", help="also people that no track took, with id -1")
     add("--max-frames", metavar="N", type=int, help="stop after N frames")
     add("--runtime", metavar="R", default="auto", help="runtime of the networks (default: auto)")
-    add("--device", metavar="D", default="auto", help="'cpu' or 'auto' (default)")
+    add(
+        "--precision",
+        choices=("auto", "fp32", "fp16", "int8"),
+        default="auto",
+        help="what TensorRT builds an .onnx file with (default: what the file says)",
+    )
+    add("--device", metavar="D", default="auto", help="'cpu', 'cuda:0' or 'auto' (default)")
     add("--threads", metavar="N", type=int, help="threads within a network (default: all cores)")
     add("--lanes", metavar="N", type=int, default=2, help="frames in flight (default: 2)")
     outputs = parser.add_argument_group("outputs ('-' is standard output, for text)")
@@ -153,7 +159,13 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
     from edgert.pipeline import Pipeline
 
     def load(path: str) -> Engine:
-        return Engine(path, runtime=args.runtime, device=args.device, threads=args.threads)
+        return Engine(
+            path,
+            runtime=args.runtime,
+            device=args.device,
+            precision=args.precision,
+            threads=args.threads,
+        )
 
     classes = (
         None if args.classes == ["all"] else [int(c) if c.isdigit() else c for c in args.classes]
@@ -163,6 +175,7 @@ def _pipeline(args: argparse.Namespace) -> Pipeline:
         None if args.pose is None else load(args.pose),
         None if args.tracker == "none" else args.tracker,
         None if args.reid is None else load(args.reid),
+        precision=args.precision,
         classes=classes,
         score_threshold=args.score_threshold,
         nms_threshold=args.nms_threshold,

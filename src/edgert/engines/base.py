@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "DeviceNetwork", "DeviceTensor", "Network", "Run", "TensorSpec"]
+__all__ = ["Array", "DeviceNetwork", "DeviceTensor", "Network", "Run", "SharesMemory", "TensorSpec"]
 
 Array = NDArray[Any]
 Run = Callable[[int], None]
@@ -80,5 +80,23 @@ class DeviceNetwork(Network, Protocol):
 
         Returns:
             A function that enqueues a run on the first `batch` items; a model of fixed batch runs
-            on all N.
+            on all N. It raises ModelError for a batch that the memory does not hold, and where the
+            runtime fails.
+
+        Raises:
+            ModelError: The model has no such output, or the memory is not what it needs.
         """
+
+
+@runtime_checkable
+class SharesMemory(Protocol):
+    """A network that needs memory while it runs, and leaves nothing in it.
+
+    Attributes:
+        context_bytes: How much of it, at most, on each stream.
+    """
+
+    context_bytes: int
+
+    def reserve(self, count: int) -> None:
+        """Take at least so many bytes a stream: other networks are to work there."""

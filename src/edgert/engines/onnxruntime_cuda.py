@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgert.engines.base import Array, DeviceTensor, Run
+from edgert.engines.device_binding import check_memory, items_of_run
 from edgert.engines.onnxruntime import (
     OnnxRuntimeNetwork,
     enqueue_options,
@@ -59,6 +60,7 @@ class OnnxRuntimeCudaNetwork:
         self, stream: int, feed: DeviceTensor, outputs: Sequence[tuple[str, DeviceTensor]]
     ) -> Run:
         """See `DeviceNetwork.bind_device`."""
+        check_memory(self, feed, outputs)
         self._on_host = None  # it was for looking at the model: its memory is wanted elsewhere
         session = open_session(
             self.path, self._threads, self._providers({"user_compute_stream": str(stream)})
@@ -66,23 +68,24 @@ class OnnxRuntimeCudaNetwork:
         options = enqueue_options()
         bindings: dict[int, Any] = {}
 
-        def binding(batch: int) -> Any:
+        def binding(items: int) -> Any:
             made = session.io_binding()
             tensors = [(self.inputs[0].name, feed), *outputs]
             for name, tensor in tensors:
                 bind = made.bind_input if tensor is feed else made.bind_output
-                shape = (batch, *tensor.shape[1:])
+                shape = (items, *tensor.shape[1:])
                 bind(name, "cuda", self._ordinal, tensor.dtype.type, shape, tensor.address)
             return made
 
         def run(batch: int) -> None:
-            bound = bindings.get(batch)
+            items = items_of_run(self, feed, batch)
+            bound = bindings.get(items)
             if bound is None:
-                bound = bindings[batch] = binding(batch)
+                bound = bindings[items] = binding(items)
             try:
                 session.run_with_iobinding(bound, options)
             except Exception as error:
-                raise ModelError(f"{self.path}: failed on {batch} items: {error}") from error
+                raise ModelError(f"{self.path}: failed on {items} items: {error}") from error
 
         return run
 

@@ -26,7 +26,7 @@ class Thermal:
         self._counters = sorted(
             path for pattern in _THROTTLE_COUNTERS for path in root.glob(pattern)
         )
-        self._count_at_start = self._count()
+        self._count_at_start = self.throttle_count()
 
     def temperature(self) -> float | None:
         """The hottest zone in degrees Celsius, or None where the machine does not say."""
@@ -35,10 +35,11 @@ class Thermal:
 
     def throttled(self) -> bool | None:
         """Whether a throttle counter has grown, or None where the machine has none."""
-        now = self._count()
+        now = self.throttle_count()
         return None if now is None or self._count_at_start is None else now > self._count_at_start
 
-    def _count(self) -> int | None:
+    def throttle_count(self) -> int | None:
+        """Throttle events since the machine started, or None where it has no counter."""
         found = [value for path in self._counters if (value := _read(path)) is not None]
         return sum(found) if found else None
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from edgert.availability import backends
+from edgert.availability import choose
 from edgert.engine import Engine
 from edgert.models import PoseModel
 from edgert.quant.groundwork import Groundwork, OnProgress, Settings, groundwork
@@ -160,8 +160,7 @@ def pick_profile(profile: str) -> str:
         raise ValueError(f"profile is {profile!r}, expected one of {', '.join(known)}")
     if profile != "auto":
         return profile
-    here = backends()
-    return "tensorrt" if "ok" in (here["tensorrt"], here["tensorrt-rtx"]) else "onnxruntime"
+    return "tensorrt" if choose().runtime != "onnxruntime" else "onnxruntime"
 
 
 def _half(

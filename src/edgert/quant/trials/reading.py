@@ -12,7 +12,7 @@ from edgert.engine import Engine
 from edgert.engines.base import Array
 from edgert.errors import ModelError
 from edgert.models import DetectorModel, PoseModel
-from edgert.ops import make_box_filter
+from edgert.op_arguments import make_box_filter
 from edgert.result import Result
 
 if TYPE_CHECKING:
@@ -48,15 +48,12 @@ class BoxReader:
     """
 
     def __init__(self, model: DetectorModel, score_threshold: float) -> None:
-        self.names = model.names
+        self._model = model
         self._filter = make_box_filter(score_threshold, _OVERLAP, _MOST_BOXES, [])
 
     def __call__(self, item: Item, outputs: Sequence[Array]) -> Result:
         """The detections in an image, in frame pixels."""
-        boxes, scores, class_ids, *_ = _core.decode_yolo(
-            outputs[0], item.to_frame, len(self.names), self._filter
-        )
-        return _result(item, boxes, scores, class_ids)
+        return _result(item, *self._model.decode(outputs[0], item.to_frame, self._filter))
 
 
 class PoseReader:
