@@ -20,6 +20,7 @@ from edgert.builds.precision import half_model, plan_precision
 from edgert.builds.progress import OnProgress
 from edgert.builds.source import Source, read
 from edgert.engines.tensorrt import Binding
+from edgert.engines.tensorrt_load import make_runtime
 from edgert.errors import ModelError
 
 __all__ = ["Job", "plan"]
@@ -87,9 +88,10 @@ class Job:
         try:
             if self.bound.runtime == "tensorrt-rtx":
                 return from_table(product.table)
-            runtime = self.bound.api.Runtime(self.bound.log.sink)
-            # An engine that loads with later versions brings its own runtime, which is code.
-            runtime.engine_host_code_allowed = self.options.version_compatible
+            asked = self.options
+            runtime = make_runtime(
+                self.bound, host_code=asked.version_compatible, dla_core=asked.dla_core
+            )
             engine = runtime.deserialize_cuda_engine(product.engine)
             return () if engine is None else layers_of(self.bound, engine)
         except ModelError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from edgert import _core
 from edgert.engines.base import DeviceTensor, TensorSpec
-from edgert.engines.tensorrt import Record, trt
+from edgert.engines.tensorrt import Record, sizes, trt
 from edgert.engines.tensorrt_engine import Loaded, Shape
 from edgert.engines.tensorrt_memory import take
 from edgert.errors import ModelError
@@ -82,9 +82,10 @@ class Contexts:
         if self._memory is not None:
             context.set_device_memory(self._memory.address, self._memory.count)
         for spec in (loaded.input, *loaded.outputs):
-            found = tuple(context.get_tensor_shape(spec.name))
+            found = sizes(context.get_tensor_shape(spec.name))
             require(all(size >= 0 for size in found), f"{spec.name} is {found}: its size is open")
-            _check_layout(loaded.path, spec.name, found, context.get_tensor_strides(spec.name))
+            strides = sizes(context.get_tensor_strides(spec.name))
+            _check_layout(loaded.path, spec.name, found, strides)
             address = self._address_of(spec, found, items)
             require(context.set_tensor_address(spec.name, address), f"address of {spec.name}")
         return context
@@ -112,13 +113,12 @@ class Contexts:
         return ModelError(f"{self._loaded.path}: failed on {items} items: {said}")
 
 
-def _check_layout(path: str, name: str, shape: Shape, strides: Iterable[int]) -> None:
+def _check_layout(path: str, name: str, shape: Shape, found: Shape) -> None:
     """A builder may be told to lay tensors out in another order, or in packs of channels."""
     count, expected = 1, []
     for size in reversed(shape):
         expected.append(count)
         count *= size
-    found = tuple(strides)
     if any(size > 1 and a != b for size, a, b in zip(shape, found, expected[::-1], strict=True)):
         raise ModelError(
             f"{path}: {name} {shape} is laid out with strides {found}, expected "

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgert import _core
 from edgert.engines.base import TensorSpec
-from edgert.engines.tensorrt import Binding, trt
+from edgert.engines.tensorrt import Binding, sizes, trt
 from edgert.errors import ModelError
 
 __all__ = ["Loaded", "Profile", "Shape", "look_at"]
@@ -136,7 +136,7 @@ def _spec(path: str, binding: Binding, engine: trt.ICudaEngine, name: str) -> Te
             f"outputs on the GPU; export the model without inputs of shapes"
         )
     dtype = _DTYPES.get(engine.get_tensor_dtype(name).name, np.object_)
-    shape = tuple(size if size >= 0 else None for size in engine.get_tensor_shape(name))
+    shape = tuple(size if size >= 0 else None for size in sizes(engine.get_tensor_shape(name)))
     return TensorSpec(name, np.dtype(dtype), shape)
 
 
@@ -147,7 +147,7 @@ def _profiles(engine: trt.ICudaEngine, spec: TensorSpec) -> tuple[Profile, ...]:
         least = best = most = fixed
         if len(fixed) < len(spec.shape):
             shapes = engine.get_tensor_profile_shape(spec.name, index)
-            least, best, most = (tuple(dims) for dims in shapes)
+            least, best, most = map(sizes, shapes)
         memory = engine.get_device_memory_size_for_profile_v2(index)
         profiles.append(Profile(index, least, best, most, int(memory)))
     return tuple(profiles)

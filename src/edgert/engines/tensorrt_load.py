@@ -10,12 +10,31 @@ from edgert.engines.plan_file import PlanFile
 from edgert.engines.tensorrt import Binding, trt
 from edgert.errors import EngineMismatchError, ModelError
 
-__all__ = ["load_engine"]
+__all__ = ["load_engine", "make_runtime"]
 
 # TensorRT's words where an engine and the machine do not fit: what is expected is the machine's.
 _DEVICE = re.compile(r"expecting compute (\S+) got compute ([\d.]*\d)")
 _PLATFORM = re.compile(r"[Pp]latform specific tag mismatch")
 _MEMORY = re.compile(r"out of memory|OutOfMemory|cudaError 2:", re.IGNORECASE)
+
+
+def make_runtime(
+    binding: Binding, *, host_code: bool = False, dla_core: int | None = None
+) -> trt.Runtime:
+    """What deserialises engines.
+
+    Args:
+        binding: TensorRT.
+        host_code: Allow code for the host in an engine: a version-compatible engine brings the
+            part of TensorRT that runs it.
+        dla_core: The DLA core that an engine was built for; None: it was built for the GPU.
+    """
+    runtime: trt.Runtime = binding.api.Runtime(binding.log.sink)
+    if host_code:
+        runtime.engine_host_code_allowed = True
+    if dla_core is not None:
+        runtime.DLA_core = dla_core
+    return runtime
 
 
 def load_engine(
@@ -32,9 +51,8 @@ def load_engine(
         file: The engine's file.
         binding: The TensorRT that is to run it.
         gpu: The device.
-        host_code: Allow code for the host in the engine: a version-compatible engine brings the
-            part of TensorRT that runs it.
-        dla_core: The DLA core that it was built for; None: it was built for the GPU.
+        host_code: See `make_runtime`.
+        dla_core: Likewise.
 
     Raises:
         EngineMismatchError: It was built by another TensorRT, for another GPU or platform.
@@ -42,14 +60,10 @@ def load_engine(
     """
     free_bytes, _ = gpu.memory  # makes its context current, in which TensorRT works
     with binding.log.record() as record:
-        runtime = binding.api.Runtime(binding.log.sink)
-        if host_code:
-            runtime.engine_host_code_allowed = True
-        if dla_core is not None:
-            runtime.DLA_core = dla_core
+        runtime = make_runtime(binding, host_code=host_code, dla_core=dla_core)
         plan = file.plan()
         _check_validity(file, binding, gpu, runtime, plan)
-        engine = runtime.deserialize_cuda_engine(plan)
+        engine: trt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
         if engine is not None:
             return engine
         said = record.said("INTERNAL_ERROR", "ERROR")

@@ -164,7 +164,7 @@ def _scalable(graph: Graph, node: NodeProto) -> bool:
 
 def _factors(chain: Chain, maxima: NDArray[np.float32]) -> NDArray[np.float64]:
     """What each channel is multiplied with; 1 for the largest and for dead ones."""
-    largest = float(maxima.max())
+    largest = float(np.max(maxima))
     alive = maxima > largest / 2**20
     ratio = np.where(alive, largest / np.where(alive, maxima, 1.0), 1.0).clip(1.0, _MOST)
     depthwise = all(int(attribute(reader, "group", 1)) == len(maxima) for reader in chain.readers)
