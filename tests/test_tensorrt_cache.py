@@ -206,15 +206,15 @@ def test_another_version_is_named_and_built_anew(network, cache):
 
 def test_another_gpu_and_driver_are_named(monkeypatch, network, cache):
     """A cache that was copied from another machine."""
-    from edgert.builds import environment
+    from edgert import installed
 
     Gpus(86).put_in(monkeypatch)
-    monkeypatch.setattr(environment, "_driver", lambda: "570.1")
+    monkeypatch.setattr(installed, "driver", lambda _: "570.1")
     made = edgert.build(network, cache=cache)
     assert made.manifest.key.environment["driver"] == "570.1"
     assert made.manifest.versions["driver"] == "570.1"
     Gpus(89).put_in(monkeypatch)
-    monkeypatch.setattr(environment, "_driver", lambda: "580.2")
+    monkeypatch.setattr(installed, "driver", lambda _: "580.2")
     with pytest.raises(ModelError) as caught:
         edgert.build(network, cache=cache, on_mismatch="error")
     assert "compute capability: built with 8.6, found 8.9" in str(caught.value)

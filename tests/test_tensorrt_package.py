@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from importlib import metadata
 
 import pytest
 
 import edgert
+from edgert import installed
 from edgert.builds import environment
 from edgert.builds.layers import Layer, from_inspector
 from edgert.engines import tensorrt as engines
@@ -45,26 +47,29 @@ def machine(tmp_path, monkeypatch):
     """Files of a machine: `machine(driver="570.1", l4t=..., cuda=..., cudnn=...)`."""
 
     def make(driver=None, l4t=None, cuda=None, cudnn=None):
-        paths = {name: tmp_path / name for name in ("driver", "l4t", "cuda")}
-        for name, text in (("driver", driver), ("l4t", l4t), ("cuda", cuda)):
+        library = f"usr/lib/{platform.machine()}-linux-gnu/libcudnn.so"
+        texts = {
+            "sys/module/nvidia/version": driver,
+            "etc/nv_tegra_release": l4t,
+            "usr/local/cuda/version.json": cuda,
+            f"{library}.{cudnn}": None if cudnn is None else "",
+            f"{library}.9": None if cudnn is None else "",
+        }
+        for name, text in texts.items():
             if text is not None:
-                paths[name].write_text(text)
-        folder = tmp_path / "aarch64-linux-gnu"
-        folder.mkdir()
-        if cudnn is not None:
-            (folder / f"libcudnn.so.{cudnn}").touch()
-            (folder / "libcudnn.so.9").touch()
-        monkeypatch.setattr(environment, "_DRIVER", (paths["driver"], paths["l4t"]))
-        monkeypatch.setattr(environment, "_CUDA", paths["cuda"])
-        monkeypatch.setattr(environment, "_CUDNN", (tmp_path, environment._CUDNN[1]))
-        monkeypatch.setattr(environment, "_CUDA_PACKAGES", ())
-        monkeypatch.setattr(environment, "_CUDNN_PACKAGES", ())
+                (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / name).write_text(text)
+        monkeypatch.setattr(environment, "_ROOT", tmp_path)
+        monkeypatch.setattr(installed, "_CUDA_PACKAGES", ())
+        monkeypatch.setattr(installed, "_CUDNN_PACKAGES", ())
 
     return make
 
 
 def test_a_jetsons_versions(machine, jetson, network):
     machine(
+        # Of the display; the GPU's is a part of L4T.
+        driver="540.4.0",
         l4t="# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64",
         cuda='{"cuda": {"name": "CUDA SDK", "version": "12.6.11"}}',
         cudnn="9.3.0",
@@ -87,7 +92,7 @@ def test_versions_that_are_not_found_are_none(machine, jetson, network, monkeypa
     found = edgert.build(network).manifest.versions
     assert (found["driver"], found["cuda"], found["cudnn"]) == ("570.124.06", None, None)
     # A package's own version goes before the system's.
-    monkeypatch.setattr(environment, "_CUDA_PACKAGES", ("no-such-package", "numpy"))
+    monkeypatch.setattr(installed, "_CUDA_PACKAGES", ("no-such-package", "numpy"))
     found = edgert.build(network, precision="fp16").manifest.versions
     assert found["cuda"] == metadata.version("numpy")
 
@@ -97,10 +102,10 @@ def test_versions_that_are_not_found_are_none(machine, jetson, network, monkeypa
 
 @pytest.fixture
 def no_package(monkeypatch, tmp_path):
-    """A machine without TensorRT; gives the folder that stands for /usr/lib."""
+    """A machine without TensorRT; gives its root."""
     for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setattr(engines, "_SYSTEM", tmp_path)
+    monkeypatch.setattr(engines, "_ROOT", tmp_path)
     return tmp_path
 
 
@@ -115,7 +120,7 @@ def test_a_missing_package_comes_with_its_command(no_package, network):
 def test_a_package_that_the_environment_hides(no_package, monkeypatch):
     """JetPack's own, where a venv was made without --system-site-packages."""
     mine = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    folder = no_package / mine / "dist-packages" / "tensorrt"
+    folder = no_package / "usr/lib" / mine / "dist-packages" / "tensorrt"
     folder.mkdir(parents=True)
     reason = engines.state("tensorrt")
     assert str(folder) in reason
@@ -124,7 +129,7 @@ def test_a_package_that_the_environment_hides(no_package, monkeypatch):
 
 
 def test_a_package_for_another_python(no_package):
-    (no_package / "python3.8" / "dist-packages" / "tensorrt").mkdir(parents=True)
+    (no_package / "usr/lib/python3.8" / "dist-packages" / "tensorrt").mkdir(parents=True)
     assert "is for Python 3.8: use python3.8 -m venv" in engines.state("tensorrt")
 
 

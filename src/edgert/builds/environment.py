@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
+import platform
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 
+from edgert import installed
 from edgert.engines.tensorrt import Binding, binding
 from edgert.errors import UnavailableError
 
 __all__ = ["choose", "enter", "environment", "gpu_capability", "versions"]
 
-_DRIVER = (Path("/sys/module/nvidia/version"), Path("/etc/nv_tegra_release"))
-_L4T = re.compile(r"R(\d+) \(release\), REVISION: ([\d.]+)")
-_CUDA = Path("/usr/local/cuda/version.json")
-_CUDA_PACKAGES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu13", "nvidia-cuda-runtime-cu12")
-_CUDNN_PACKAGES = ("nvidia-cudnn-cu13", "nvidia-cudnn-cu12")
-_CUDNN = ("/usr/lib", "*-linux-gnu/libcudnn.so.*.*.*")
+_ROOT = Path("/")
 
 
 def choose(runtime: str, compute_capability: str | None, ordinal: int = 0) -> tuple[Binding, str]:
@@ -83,7 +77,7 @@ def environment(bound: Binding, compute_capability: str, ordinal: int = 0) -> di
     return {
         "version": bound.version,
         "compute_capability": compute_capability,
-        "driver": None if ahead else _driver(),
+        "driver": None if ahead else installed.driver(_ROOT),
     }
 
 
@@ -99,12 +93,13 @@ def versions(bound: Binding) -> Mapping[str, str | None]:
     """Of edgert, TensorRT, CUDA and cuDNN; None where one is not found."""
     from edgert import __version__
 
+    cuda, cudnn = installed.cuda(_ROOT), installed.cudnn(_ROOT, platform.machine())
     return {
         "edgert": __version__,
         bound.runtime: bound.version,
-        "cuda": _package(*_CUDA_PACKAGES) or _toolkit(),
-        "cudnn": _package(*_CUDNN_PACKAGES) or _system_cudnn(),
-        "driver": _driver(),
+        "cuda": None if cuda is None else cuda.version,
+        "cudnn": None if cudnn is None else cudnn.version,
+        "driver": installed.driver(_ROOT),
     }
 
 
@@ -113,37 +108,3 @@ def _why_no_gpu() -> str:
 
     state = cuda_state()
     return "edgert has no kernels for it" if state == "ok" else state
-
-
-def _driver() -> str | None:
-    """The driver's version: a Jetson's is that of its L4T."""
-    for path in _DRIVER:
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
-            continue
-        found = _L4T.search(text)
-        return f"L4T {found[1]}.{found[2]}" if found else text.splitlines()[0]
-    return None
-
-
-def _package(*names: str) -> str | None:
-    for name in names:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
-
-
-def _toolkit() -> str | None:
-    try:
-        return str(json.loads(_CUDA.read_text(encoding="utf-8"))["cuda"]["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _system_cudnn() -> str | None:
-    folder, pattern = _CUDNN
-    found = sorted(Path(folder).glob(pattern))
-    return found[-1].name.partition(".so.")[2] if found else None

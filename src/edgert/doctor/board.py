@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from edgert import installed
 from edgert.doctor.fact import Fact
 from edgert.doctor.machine import Machine
 
@@ -51,11 +52,10 @@ def jetpack(machine: Machine) -> Iterator[Fact]:
             "in a container: docker run -v /etc/nv_tegra_release:/etc/nv_tegra_release:ro ...",
         )
         return
-    found = re.search(r"R(\d+) \(release\), REVISION: (\d+)(?:\.(\d+))?", text)
-    if found is None:
+    l4t = installed.l4t(machine.root)
+    if l4t is None:
         yield Fact("JetPack", f"not known: /etc/nv_tegra_release says {text[:60]!r}", "warning")
         return
-    l4t = (int(found[1]), int(found[2]), int(found[3] or 0))
     known = next((row for row in _RELEASES if l4t >= row[0]), None)
     name, tensorrt = known[1:] if known else ("before 5", "")
     told = f"{name} (L4T {'.'.join(map(str, l4t))})"

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 
+from edgert import installed
 from edgert.doctor.fact import Fact
 from edgert.doctor.machine import Machine
 
 __all__ = ["FACTS"]
 
 _GIB = 1 << 30
-_WHEELS = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime")
-_CUDNN_WHEELS = ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
 
 
 def driver(machine: Machine) -> Iterator[Fact]:
     """The driver as edgert's own layer loads it, and its kernel module."""
-    module = re.search(
-        r"^NVRM version:.*?(\d+\.\d+(?:\.\d+)?)\s",
-        machine.text("proc/driver/nvidia/version") or "",
-        re.MULTILINE,
-    )
-    beside = f", kernel module {module[1]}" if module else ""
+    module = installed.kernel_module(machine.root)
+    beside = f", kernel module {module}" if module else ""
     found = machine.driver_found
     if found.state == "ok":
         yield Fact("CUDA driver", f"brings CUDA {found.version}{beside}")
@@ -50,13 +43,9 @@ def toolkit(machine: Machine) -> Iterator[Fact]:
     """CUDA's libraries. edgert needs none; ONNX Runtime's CUDA provider does."""
     if not machine.has_nvidia_gpu:
         return
-    try:
-        installed = json.loads(machine.text("usr/local/cuda/version.json") or "{}")
-        found = f"{installed['cuda']['version']} in /usr/local/cuda"
-    except (ValueError, KeyError, TypeError):
-        found = _of_wheels(machine, _WHEELS)
+    found = installed.cuda(machine.root, machine.version_of)
     if found:
-        yield Fact("CUDA toolkit", found)
+        yield Fact("CUDA toolkit", str(found))
     else:
         yield Fact("CUDA toolkit", "none; edgert itself needs none", "absent")
 
@@ -65,34 +54,15 @@ def cudnn(machine: Machine) -> Iterator[Fact]:
     """cuDNN, which ONNX Runtime's CUDA provider needs. TensorRT from 10 on does not."""
     if not machine.has_nvidia_gpu:
         return
-    found = library_version(machine, "libcudnn") or _of_wheels(machine, _CUDNN_WHEELS)
+    found = installed.cudnn(machine.root, machine.architecture, machine.version_of)
     if found:
-        yield Fact("cuDNN", found)
+        yield Fact("cuDNN", str(found))
         return
     if machine.version_of("onnxruntime-gpu") is None:
         yield Fact("cuDNN", "none; only ONNX Runtime's CUDA provider needs it", "absent")
         return
     fix = "sudo apt install nvidia-cudnn" if machine.is_jetson else "pip install nvidia-cudnn-cu12"
     yield Fact("cuDNN", "none, and ONNX Runtime's CUDA provider needs it", "missing", fix)
-
-
-def library_version(machine: Machine, name: str) -> str:
-    """Version and folder of a shared library of the system, by its file's name; "" if not there."""
-    found = []
-    for folder in (f"usr/lib/{machine.architecture}-linux-gnu", "usr/lib64", "usr/local/lib"):
-        for path in machine.glob(f"{folder}/{name}.so.*"):
-            text = path.name.removeprefix(f"{name}.so.")
-            if re.fullmatch(r"\d+\.\d+(\.\d+)*", text):
-                found.append((tuple(map(int, text.split("."))), f"{text} in /{folder}"))
-    return max(found)[1] if found else ""
-
-
-def _of_wheels(machine: Machine, names: tuple[str, ...]) -> str:
-    for name in names:
-        version = machine.version_of(name)
-        if version is not None:
-            return f"{version} of the package {name}"
-    return ""
 
 
 def _driver_fix(machine: Machine) -> str:

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from edgert.availability import Choice, backends, choose
 from edgert.devices import KERNELS
+from edgert.installed import VersionOf, version_of
 
 __all__ = ["Driver", "Interpreter", "Machine"]
 
@@ -96,14 +96,6 @@ def run_command(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def version_of(package: str) -> str | None:
-    """The version of an installed package, or None."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def has_module(name: str) -> bool:
     """Whether a module can be found; it is not imported."""
     spec = find_spec(name)
@@ -131,7 +123,7 @@ class Machine:
 
     root: Path = Path("/")
     run: Callable[[Sequence[str]], str] = run_command
-    version_of: Callable[[str], str | None] = version_of
+    version_of: VersionOf = version_of
     has_module: Callable[[str], bool] = has_module
     backends: Callable[[], dict[str, str]] = backends
     choose: Callable[[], Choice] = choose

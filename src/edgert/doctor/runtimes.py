@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from edgert import installed
 from edgert.doctor.fact import Fact, State
-from edgert.doctor.gpu import library_version
 from edgert.doctor.machine import Machine
 
 __all__ = ["FACTS"]
@@ -21,9 +20,9 @@ _IMAGE = "start from an image that has it (JetPack 6: nvcr.io/nvidia/l4t-jetpack
 
 def tensorrt_library(machine: Machine) -> Iterator[Fact]:
     """The system's libnvinfer."""
-    found = library_version(machine, "libnvinfer")
+    found = installed.library(machine.root, machine.architecture, "libnvinfer")
     if found:
-        yield Fact("TensorRT library", found)
+        yield Fact("TensorRT library", str(found))
     elif machine.is_jetson:
         where = "this container" if machine.in_container else "the system"
         fix = _IMAGE if machine.in_container else "sudo apt install tensorrt python3-libnvinfer"
@@ -39,10 +38,10 @@ def tensorrt_package(machine: Machine) -> Iterator[Fact]:
         yield Fact("TensorRT for Python", f"{version}, for {mine}")
         return
     places = {
-        # python3 without a number is for whichever the system has.
-        (3, int(found[1] or python.version[1])): f"/{path.relative_to(machine.root)}"
-        for path in machine.glob("usr/lib/python3*/dist-packages/tensorrt")
-        if (found := re.search(r"/python3\.?(\d*)/", str(path)))
+        version: f"/{path.relative_to(machine.root)}"
+        for version, path in installed.of_system_pythons(
+            machine.root, "tensorrt", python.version[1]
+        ).items()
     }
     if python.version in places and python.environment:
         yield Fact(

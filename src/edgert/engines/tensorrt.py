@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgert.errors import UnavailableError
+from edgert.installed import of_system_pythons
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -38,8 +39,7 @@ _INSTALL = {
 }
 # The first with all that edgert calls, and JetPack 6's.
 _OLDEST = (10, 3)
-# Where Debian's packages, and so JetPack's, put Python modules.
-_SYSTEM = Path("/usr/lib")
+_ROOT = Path("/")
 # Of the builder's detailed words only its table of kernels is kept: a build says a million others.
 _TABLE = "Layers:"
 
@@ -208,18 +208,19 @@ def _is_here(module: str) -> bool:
 
 def _missing(runtime: str) -> str:
     text = f"package {runtime} not installed"
-    mine = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folders = sorted(_SYSTEM.glob(f"python3*/dist-packages/{_MODULES[runtime][0]}"))
-    versions = [folder.parts[-3].removeprefix("python") for folder in folders]
+    mine = sys.version_info[:2]
+    folders = of_system_pythons(_ROOT, _MODULES[runtime][0], mine[1])
     if not folders:
         return f"{text}; {_INSTALL[runtime]}"
-    if mine in versions or "3" in versions:
+    if mine in folders:
         return (
-            f"{text} in {sys.prefix}, which does not see the system's in {folders[0]}: make the "
+            f"{text} in {sys.prefix}, which does not see the system's in {folders[mine]}: make the "
             f"environment with python3 -m venv --system-site-packages, or write "
             f"include-system-site-packages = true into {Path(sys.prefix, 'pyvenv.cfg')}"
         )
+    other = max(folders)
+    name = f"{other[0]}.{other[1]}"
     return (
-        f"{text} for Python {mine}; the system's in {folders[0]} is for Python {versions[0]}: "
-        f"use python{versions[0]} -m venv --system-site-packages"
+        f"{text} for Python {mine[0]}.{mine[1]}; the system's in {folders[other]} is for Python "
+        f"{name}: use python{name} -m venv --system-site-packages"
     )
