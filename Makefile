@@ -9,6 +9,8 @@ FRAMES ?= 100
 FAKE := build/fake/libfakecuda.so
 # The types of TensorRT 10, without what it depends on: TensorRT itself, 3 GB that another index has.
 STUBS := tensorrt-stubs==10.13.0.35.1
+# TensorRT's Python modules, whose names the tests read: the oldest that edgert takes, the newest.
+MODULES := tensorrt-cu12-bindings==10.3.0 tensorrt-cu13-bindings==11.4.0.106
 
 .PHONY: help test demo lint native fake bench build clean
 
@@ -27,9 +29,14 @@ $(VENV)/bin/python:
 
 # Always: pip and CMake find out themselves what has changed.
 .PHONY: installed
-installed: $(VENV)/bin/python
+installed: $(VENV)/bin/python build/tensorrt/fetched
 	$(VENV)/bin/python -m pip install --quiet ".[test,audit]"
 	$(VENV)/bin/python -m pip install --quiet --no-deps $(STUBS)
+
+build/tensorrt/fetched: Makefile | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip download --quiet --no-deps --only-binary :all: --dest $(@D) \
+	  --python-version 3.10 --platform manylinux_2_17_x86_64 --platform manylinux_2_28_x86_64 $(MODULES)
+	touch $@
 
 test: installed $(FAKE)
 	$(VENV)/bin/python -m pytest $(TESTS)

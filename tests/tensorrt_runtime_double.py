@@ -223,11 +223,6 @@ class ICudaEngine:
     def num_optimization_profiles(self) -> int:
         return len(self._said["profiles"])
 
-    @property
-    def device_memory_size_v2(self) -> int:
-        count = self.num_optimization_profiles
-        return max(self.get_device_memory_size_for_profile_v2(index) for index in range(count))
-
     def get_device_memory_size_for_profile_v2(self, profile_index) -> int:
         return self._said["memory_bytes"] * self._said["profiles"][profile_index][2][0]
 

@@ -1,7 +1,8 @@
-"""Every name of TensorRT's that the source uses, held against three published versions of it.
+"""Every name of TensorRT's that the source uses, held against four published versions of it.
 
-10.13: its type stubs. 11.4: the lean runtime's real classes, which have no builder. TensorRT-RTX
-1.7: its real classes.
+10.3: the names in its module. 10.13: its type stubs. 11.4: the lean runtime's real classes, and for
+the builder, which they are without, the names in the module of the whole. TensorRT-RTX 1.7: its
+real classes.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from types import ModuleType
 import pytest
 
 import tensorrt_double
+import tensorrt_modules
 from tensorrt_calls import SOURCE, Api, Use, uses
 from tensorrt_stubs import published
 
 START, END = "<!-- calls: written by tests/tensorrt_calls.py -->", "<!-- end of calls -->"
 PAGE = Path(__file__).parent.parent / "docs" / "tensorrt.md"
-TITLES = ("10.13", "11.4 lean", "RTX 1.7")
+TITLES = ("10.3", "10.13", "11.4", "RTX 1.7")
 
 # What not every version has, and the words in the source that keep it from those.
 GUARDS = {
@@ -48,6 +50,9 @@ GUARDS = {
             "IRuntimeConfig.cuda_graph_strategy",
             "IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy",
             "IRuntimeConfig.set_runtime_cache",
+            # 10.3 has no configuration of contexts yet.
+            "ICudaEngine.create_runtime_config",
+            "IRuntimeConfig.set_execution_context_allocation_strategy",
         ),
         'if binding.runtime == "tensorrt":\n        return Settings(strategy)',
     ),
@@ -63,7 +68,7 @@ GUARDS = {
     ),
     "OnnxParserFlag.ADJUST_FOR_DLA": 'hasattr(bound.api.OnnxParserFlag, "ADJUST_FOR_DLA")',
 }
-# Of the builder, which the lean runtime of 11.4 is without, and so nothing is known there.
+# Of the builder, which the lean runtime of 11.4 is without: there the whole's names are looked at.
 BUILDER = {
     "Builder", "ComputeCapability", "EngineInspector", "ErrorCode", "IBuilderConfig",
     "IInt8EntropyCalibrator2", "INetworkDefinition", "ITensor", "NetworkDefinitionCreationFlag",
@@ -79,7 +84,7 @@ def here() -> bool:
         metadata.distribution("tensorrt-stubs")
     except (ImportError, metadata.PackageNotFoundError):
         return False
-    return True
+    return tensorrt_modules.here()
 
 
 HERE = here()
@@ -100,16 +105,24 @@ def has(api: Api | ModuleType, use: Use) -> bool:
     return owner is not None and (not use.member or hasattr(owner, use.member))
 
 
-def found() -> dict[Use, tuple[bool | None, ...]]:
-    """By name that is used: whether each version has it; None where there is no telling."""
-    import tensorrt_lean_bindings
-    import tensorrt_rtx_bindings
+def is_named(version: str, use: Use) -> bool:
+    """Whether a module has the class's name and the member's; whose the member is, is not told."""
+    names = filter(None, (use.owner, use.member))
+    # Python's own, of every enumeration.
+    return all(name == "name" or tensorrt_modules.has_name(version, name) for name in names)
 
-    versions = (Api.of_stubs(), tensorrt_lean_bindings, tensorrt_rtx_bindings)
+
+def found() -> dict[Use, tuple[bool, ...]]:
+    """By name that is used: whether each version has it."""
+    import tensorrt_lean_bindings as lean
+    import tensorrt_rtx_bindings as rtx
+
     return {
-        use: tuple(
-            None if api is tensorrt_lean_bindings and use.owner in BUILDER else has(api, use)
-            for api in versions
+        use: (
+            is_named("10.3", use),
+            has(Api.of_stubs(), use),
+            is_named("11.4", use) if use.owner in BUILDER else has(lean, use),
+            has(rtx, use),
         )
         for use in sorted(uses()[0])
         if not use.member.startswith("__")
@@ -121,12 +134,12 @@ def table() -> str:
     import tensorrt_lean_bindings
     import tensorrt_rtx_bindings
 
-    assert metadata.version("tensorrt-stubs").startswith(TITLES[0])
-    assert tensorrt_lean_bindings.__version__.startswith(TITLES[1].split()[0])
-    assert tensorrt_rtx_bindings.__version__.startswith(TITLES[2].split()[1])
-    words = {True: "yes", False: "no", None: ""}
+    assert metadata.version("tensorrt-stubs").startswith(TITLES[1])
+    assert tensorrt_lean_bindings.__version__.startswith(TITLES[2])
+    assert tensorrt_rtx_bindings.__version__.startswith(TITLES[3].split()[1])
+    words = {True: "yes", False: "no"}
     files = uses()[0]
-    rows = ["| call | " + " | ".join(TITLES) + " | used in |", "|---|---|---|---|---|"]
+    rows = ["| call | " + " | ".join(TITLES) + " | used in |", "|---" * 6 + "|"]
     for use, known in found().items():
         cells = " | ".join(words[state] for state in known)
         places = ", ".join(f"`{name}`" for name in sorted(files[use]))
@@ -189,10 +202,10 @@ def test_the_reader_sees_what_is_wrong(tmp_path, monkeypatch):
     monkeypatch.setattr(tensorrt_calls, "SOURCE", tmp_path)
     missing = {str(use): states for use, states in found().items() if False in states}
     assert missing == {
-        "Builder.build_cuda_engine": (False, None, False),
-        "BuilderFlag.OBEY_PRECISION_CONSTRAINTS": (True, False, False),
-        "IBuilderConfig.max_workspace_size": (False, None, False),
-        "IBuilderConfig.set_flags": (False, None, False),
+        "Builder.build_cuda_engine": (False, False, False, False),
+        "BuilderFlag.OBEY_PRECISION_CONSTRAINTS": (True, True, False, False),
+        "IBuilderConfig.max_workspace_size": (False, False, False, False),
+        "IBuilderConfig.set_flags": (False, False, False, False),
     }
     assert uses()[1] == ["builds/x.py line 7: thing.set_input_shape"]
 
