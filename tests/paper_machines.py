@@ -12,6 +12,7 @@ from pathlib import Path
 from edgert.availability import Choice
 from edgert.doctor import Machine
 from edgert.doctor.machine import Driver, Interpreter
+from edgert.engines.onnxruntime import cuda_package
 
 Files = dict[str, str]
 
@@ -27,6 +28,8 @@ WITHOUT_CUDA = (
     "onnxruntime 1.23.2 is built without CUDA; pip uninstall onnxruntime, "
     "then pip install onnxruntime-gpu"
 )
+ON_JETPACK_6 = cuda_package("aarch64", (3, 10))
+WITHOUT_CUDA_ON_JETPACK_6 = f"onnxruntime 1.23.2 is built without CUDA; {ON_JETPACK_6}"
 
 
 def meminfo(total: int, available: int, swap: int, swap_free: int) -> str:
@@ -130,13 +133,15 @@ def orin_nano(root: Path) -> Machine:
         run=answers({"nvpmodel -q": "NV Power Mode: 15W\n0\n"}),
         backends=lambda: {
             "onnxruntime:cpu": "ok",
-            "onnxruntime:cuda": WITHOUT_CUDA,
+            "onnxruntime:cuda": WITHOUT_CUDA_ON_JETPACK_6,
             "cuda:0": "ok",
             "tensorrt": hidden,
             "tensorrt-rtx": "package tensorrt-rtx not installed",
         },
         choose=lambda: Choice(
-            "onnxruntime", "cpu", f"nothing here runs models on the GPU: {WITHOUT_CUDA}"
+            "onnxruntime",
+            "cpu",
+            f"nothing here runs models on the GPU: {WITHOUT_CUDA_ON_JETPACK_6}",
         ),
         driver=lambda: Driver("ok", "12.6", [("Orin", 87, True, 7990145024)]),
         python=Interpreter((3, 10), "/home/user/venv/bin/python", "/home/user/venv", False),
@@ -289,7 +294,7 @@ def container(root: Path) -> Machine:
         set(),
         backends=lambda: {
             "onnxruntime:cpu": "package onnxruntime not installed; pip install onnxruntime",
-            "onnxruntime:cuda": "package onnxruntime-gpu not installed",
+            "onnxruntime:cuda": f"package onnxruntime-gpu not installed; {ON_JETPACK_6}",
             "cuda:0": "libcuda.so.1 not found",
             "tensorrt": "package tensorrt not installed",
             "tensorrt-rtx": "package tensorrt-rtx not installed",

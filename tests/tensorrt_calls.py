@@ -271,10 +271,9 @@ CALLED = {"runtime": "Runtime"}
 
 def files() -> Iterator[Path]:
     """Where TensorRT's objects are handled."""
-    for folder in ("engines", "builds", "inspection", "doctor"):
-        for path in sorted((SOURCE / folder).rglob("*.py")):
-            if re.search(r"\bapi\b|\btrt\.", path.read_text()):
-                yield path
+    for path in sorted(SOURCE.rglob("*.py")):
+        if re.search(r"\bapi\b|\btrt\.", path.read_text()):
+            yield path
 
 
 def uses() -> tuple[dict[Use, set[str]], list[str]]:

@@ -20,8 +20,9 @@ needs_builder = pytest.mark.skipif(not HAVE_BUILDER, reason="pip install 'edgert
 class Gpus:
     """Stands for `edgert.devices`: GPUs by number, and the numbers whose contexts were entered."""
 
-    def __init__(self, *capabilities: int) -> None:
+    def __init__(self, *capabilities: int, name: str = "Orin") -> None:
         self.capabilities = capabilities
+        self.name = name
         self.entered: list[int] = []
 
     def put_in(self, monkeypatch: pytest.MonkeyPatch) -> Gpus:
@@ -42,6 +43,7 @@ class _Context:
     def __init__(self, gpus: Gpus, ordinal: int) -> None:
         self._gpus, self._ordinal = gpus, ordinal
         self.compute_capability = gpus.capabilities[ordinal]
+        self.name = gpus.name
 
     @property
     def memory(self) -> tuple[int, int]:

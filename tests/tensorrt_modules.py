@@ -1,7 +1,7 @@
 """The names in TensorRT's own Python modules, read out of their packages and never loaded.
 
-A module needs TensorRT's libraries, gigabytes and a driver; its names stand in it as text, each with
-a zero byte after it. Which class a name is of does not show. `make installed` fetches the packages.
+A module needs TensorRT's libraries, gigabytes of them; its names stand in it as text, with a zero
+byte after each. Which class a name is of does not show. `make installed` fetches the packages.
 """
 
 from __future__ import annotations
@@ -28,5 +28,5 @@ def module(version: str) -> bytes:
 
 
 def has_name(version: str, name: str) -> bool:
-    # A linker keeps one text for names that end alike: what is before it may be another's beginning.
+    # A linker keeps one text for names that end alike: before a name may be the rest of another.
     return name.encode() + b"\0" in module(version)

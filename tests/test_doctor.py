@@ -233,6 +233,40 @@ def test_two_onnxruntimes_overwrite_each_other(tmp_path):
     fact = facts_of(machine)["onnxruntime"]
     assert fact.state == "warning"
     assert "onnxruntime 1.32.0, onnxruntime-gpu 1.31.1" in fact.found
+    removal = "pip uninstall -y onnxruntime onnxruntime-gpu; "
+    assert fact.fix == f"{removal}pip install onnxruntime-gpu"
+    # PyPI has none for JetPack 6.
+    python = Interpreter((3, 10), "/venv/bin/python", "/venv", False)
+    machine = replace(machine, architecture="aarch64", python=python)
+    fix = facts_of(machine)["onnxruntime"].fix
+    assert fix == f"{removal}pip install the wheel of onnxruntime-gpu that was here"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "python", "said"),
+    [
+        ("x86_64", (3, 10), "pip install onnxruntime-gpu"),
+        ("aarch64", (3, 12), "pip install onnxruntime-gpu"),
+        (
+            "aarch64",
+            (3, 10),
+            "PyPI has no onnxruntime-gpu for Python 3.10 on aarch64: take TensorRT",
+        ),
+    ],
+)
+def test_onnxruntime_with_cuda_is_asked_for_where_there_is_one(
+    monkeypatch, architecture, python, said
+):
+    import onnxruntime
+
+    from edgert.engines import onnxruntime as engine
+
+    assert engine.cuda_package(architecture, python).startswith(said)
+    monkeypatch.setattr(engine.cuda_package, "__defaults__", (architecture, python))
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    told = engine.cuda_state()
+    assert f"is built without CUDA; {'PyPI' if 'PyPI' in said else 'pip uninstall'}" in told
+    assert said in told
 
 
 def test_every_failure_is_a_fact(tmp_path):

@@ -28,7 +28,7 @@ TITLES = ("10.3", "10.13", "11.4", "RTX 1.7")
 
 # What not every version has, and the words in the source that keep it from those.
 GUARDS = {
-    "ComputeCapability": 'bound.runtime == "tensorrt-rtx"',
+    "ComputeCapability": 'runtime == "tensorrt',
     "IBuilderConfig.num_compute_capabilities": 'bound.runtime == "tensorrt-rtx"',
     "IBuilderConfig.set_compute_capability": 'bound.runtime == "tensorrt-rtx"',
     "BuilderFlag.REQUIRE_USER_ALLOCATION": 'bound.runtime == "tensorrt-rtx"',

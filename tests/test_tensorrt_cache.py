@@ -368,3 +368,21 @@ def test_the_fallback_is_built_beside_it(tmp_path, cache):
     assert fallback_of(shipped) == out.with_name("net.fallback.engine")
     with pytest.raises(ModelError, match="no manifest"):
         fallback_of(tmp_path / "other.engine")
+
+
+def test_a_fallback_that_cannot_be_noted_is_there_all_the_same(tmp_path, cache, monkeypatch):
+    """A cache that others fill, and this user cannot write."""
+    plain = small(tmp_path / "net.onnx")
+    changed_model = small(tmp_path / "net.int8.onnx", seed=1)
+    build(plain, cache, precision="fp16")
+    build(changed_model, cache)
+
+    def read_only(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Manifest, "save", read_only)
+    with pytest.warns(CacheWarning, match="Read-only file system.*fallback=True will not find"):
+        made = build(changed_model, cache, fallback=plain)
+    assert made.cached
+    assert made.fallback.cached
+    assert fallback_of(made) is None

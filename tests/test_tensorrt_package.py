@@ -97,6 +97,14 @@ def test_versions_that_are_not_found_are_none(machine, jetson, network, monkeypa
     assert found["cuda"] == metadata.version("numpy")
 
 
+def test_another_model_of_gpu_with_the_same_capability_is_named(jetson, network, monkeypatch):
+    jetson("10.3.0")
+    edgert.build(network)
+    Gpus(87, name="Orin NX").put_in(monkeypatch)
+    with pytest.raises(ModelError, match="does not fit: GPU: built with Orin, found Orin NX"):
+        edgert.build(network, on_mismatch="error")
+
+
 # The package.
 
 

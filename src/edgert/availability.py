@@ -87,7 +87,7 @@ def _on_cpu(runtime: str) -> Choice:
 
 def _why_not(runtime: str, place: str) -> str:
     """Why a runtime cannot be used on a GPU; empty where it can."""
-    from edgert.devices import context, cuda_state, ordinal_of
+    from edgert.devices import capability, context, cuda_state, ordinal_of
     from edgert.engines.tensorrt import binding, state
 
     # The GPU first: without one no package is loaded to be asked.
@@ -98,14 +98,13 @@ def _why_not(runtime: str, place: str) -> str:
         return "" if missing == "ok" else missing
     # It knows the GPUs of PCs alone: not Jetson's, not those of data centres.
     try:
-        capability = context(ordinal_of(place)).compute_capability
+        found = capability(context(ordinal_of(place)).compute_capability)
     except UnavailableError as error:
         return str(error)
     rtx = binding(runtime)
-    known = rtx.api.ComputeCapability.__members__
-    if f"SM{capability}" in known:
-        return ""
-    return f"{rtx.title} does not know compute capability {capability / 10:.1f}"
+    return (
+        "" if found in rtx.capabilities else f"{rtx.title} does not know compute capability {found}"
+    )
 
 
 def _why(chosen: str, reasons: dict[str, str]) -> str:
@@ -127,16 +126,14 @@ def _tensorrt(runtime: str, cuda: str) -> str:
 
 
 def _onnxruntime_cpu() -> str:
-    return "ok" if find_spec("onnxruntime") is not None else _not_installed("onnxruntime")
+    if find_spec("onnxruntime") is not None:
+        return "ok"
+    return "package onnxruntime not installed; pip install onnxruntime"
 
 
 def _onnxruntime_cuda() -> str:
+    from edgert.engines.onnxruntime import cuda_package, cuda_state
+
     if find_spec("onnxruntime") is None:
-        return _not_installed("onnxruntime-gpu")
-    from edgert.engines.onnxruntime import cuda_state
-
+        return f"package onnxruntime-gpu not installed; {cuda_package()}"
     return cuda_state()
-
-
-def _not_installed(package: str) -> str:
-    return f"package {package} not installed; pip install {package}"

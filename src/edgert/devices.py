@@ -10,6 +10,7 @@ from edgert import _core
 
 __all__ = [
     "KERNELS",
+    "capability",
     "context",
     "cuda_state",
     "describe",
@@ -99,6 +100,11 @@ def device_array(item: Any, gpu: _core.CudaContext) -> _core.DeviceArray:
         # Its owner makes our stream wait for whatever still writes it.
         return gpu.from_dlpack(item.__dlpack__(stream=gpu.intake))
     return gpu.from_interface(item)
+
+
+def capability(number: int) -> str:
+    """A compute capability as NVIDIA writes it: "8.7" of 87."""
+    return f"{number // 10}.{number % 10}"
 
 
 def describe(gpu: _core.CudaContext) -> str:

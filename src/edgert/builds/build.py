@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgert.builds.cache import Cache, default_folder, limit_bytes
-from edgert.builds.job import Job, plan
-from edgert.builds.keep import Kept, keep
+from edgert.builds.job import plan
+from edgert.builds.keep import keep
 from edgert.builds.manifest import Manifest
 from edgert.builds.options import BuildOptions
 from edgert.builds.precision import thresholds_of
 from edgert.builds.progress import OnProgress
+from edgert.errors import CacheWarning
 
 if TYPE_CHECKING:
     from edgert.quant.thresholds.scales import Scales
@@ -163,7 +165,10 @@ def build(
         main = Built(kept.path, kept.manifest, kept.cached, time.perf_counter() - started)
         if spare is None:
             return main
-        return _with_fallback(main, spare, keep(spare, folder, places[1], on_mismatch, progress))
+        started = time.perf_counter()
+        kept = keep(spare, folder, places[1], on_mismatch, progress)
+        second = Built(kept.path, kept.manifest, kept.cached, time.perf_counter() - started)
+        return _with_fallback(main, second)
 
 
 def _outputs(path: Path) -> list[Path | None]:
@@ -177,11 +182,19 @@ def _cache(told: bool | str | os.PathLike[str]) -> Cache | None:
     return Cache(default_folder() if told is True else Path(told), limit_bytes())
 
 
-def _with_fallback(main: Built, spare: Job, kept: Kept) -> Built:
-    name = os.path.relpath(kept.path, main.path.parent)
+def _with_fallback(main: Built, second: Built) -> Built:
+    """The manifest of the one names the other."""
+    name = os.path.relpath(second.path, main.path.parent)
     manifest = main.manifest
     if manifest.fallback != name:
         manifest = replace(manifest, fallback=name)
-        manifest.save(main.path)
-    second = Built(kept.path, kept.manifest, kept.cached, kept.manifest.seconds)
+        try:
+            manifest.save(main.path)
+        except OSError as error:
+            warnings.warn(
+                f"{main.path}: its manifest cannot be written ({error}): fallback=True will not "
+                f"find {second.path}",
+                CacheWarning,
+                stacklevel=3,
+            )
     return replace(main, manifest=manifest, fallback=second)

@@ -12,13 +12,7 @@ from edgert.errors import UnavailableError
 if TYPE_CHECKING:
     from edgert.engines.tensorrt import trt
 
-__all__ = ["capabilities", "check", "configure", "is_weakly_typed"]
-
-
-def capabilities(bound: Binding) -> tuple[str, ...]:
-    """The compute capabilities, such as "8.6", that TensorRT-RTX builds for without such a GPU."""
-    names = [name for name in bound.api.ComputeCapability.__members__ if name[:2] == "SM"]
-    return tuple(f"{name[2:-1]}.{name[-1]}" for name in names)
+__all__ = ["check", "configure", "is_weakly_typed"]
 
 
 def is_weakly_typed(bound: Binding, options: BuildOptions) -> bool:
@@ -55,10 +49,10 @@ def check(bound: Binding, options: BuildOptions) -> None:
                 f"hardware_compatibility: {bound.title} has no {options.hardware_compatibility}, "
                 f"only {', '.join(known)}"
             )
-    if rtx and options.compute_capability not in capabilities(bound):
+    if rtx and options.compute_capability not in bound.capabilities:
         raise ValueError(
             f"compute_capability is {options.compute_capability!r}; {bound.title} builds for "
-            f"{', '.join(capabilities(bound))} (take 8.6 for a Jetson Orin's 8.7)"
+            f"{', '.join(bound.capabilities)} (take 8.6 for a Jetson Orin's 8.7)"
         )
 
 

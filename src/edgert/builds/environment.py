@@ -55,29 +55,33 @@ def choose(runtime: str, compute_capability: str | None, ordinal: int = 0) -> tu
 
 def gpu_capability(ordinal: int = 0) -> str | None:
     """Of a GPU, such as "8.7"; None where it is not here, or edgert cannot use it."""
-    from edgert.devices import context, cuda_state
+    from edgert.devices import capability, context, cuda_state
 
     if cuda_state() != "ok":
         return None
     try:
-        number = context(ordinal).compute_capability
+        return capability(context(ordinal).compute_capability)
     except UnavailableError:
         return None
-    return f"{number // 10}.{number % 10}"
 
 
 def environment(bound: Binding, compute_capability: str, ordinal: int = 0) -> dict[str, str | None]:
     """What an engine runs in; where any of it is another, it is built anew.
 
     Returns:
-        "version" of the runtime, "compute_capability", and "driver", which is None where the
-        engine is for a GPU that is not here.
+        "version" of the runtime, "compute_capability", and "driver" and "gpu", which are None where
+        the engine is for a GPU that is not here. TensorRT's kernels are chosen on one model of GPU;
+        TensorRT-RTX's are for all of a compute capability, and "gpu" is None.
     """
+    from edgert.devices import context
+
     ahead = compute_capability != gpu_capability(ordinal)
+    own = bound.runtime == "tensorrt" and not ahead
     return {
         "version": bound.version,
         "compute_capability": compute_capability,
         "driver": None if ahead else installed.driver(_ROOT),
+        "gpu": context(ordinal).name if own else None,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["Key"]
 
-_NAMES = {"version": "runtime", "compute_capability": "compute capability", "driver": "driver"}
+_NAMES = {"version": "runtime", "compute_capability": "compute capability", "gpu": "GPU"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from edgert.builds.key import Key
 from edgert.builds.layers import Layer, LayerTensor
 from edgert.errors import ModelError
 
-__all__ = ["Manifest", "fallback_of", "manifest_path", "sha256"]
+__all__ = ["Manifest", "fallback_of", "manifest_of", "manifest_path", "sha256"]
 
 _FORMAT = "edgert engine"
 _VERSION = 1
@@ -108,6 +108,25 @@ class Manifest:
         """
         path = Path(engine)
         return path.stat().st_size == self.engine_bytes and sha256(path) == self.engine_sha256
+
+
+def manifest_of(engine: str | os.PathLike[str], engine_bytes: int) -> Manifest | None:
+    """What stands beside an engine; None where nothing does.
+
+    Args:
+        engine: The file.
+        engine_bytes: Its size.
+
+    Raises:
+        ModelError: It cannot be read, or is that of another engine.
+    """
+    path = manifest_path(engine)
+    if not path.exists():
+        return None
+    manifest = Manifest.load(engine)
+    if manifest.engine_bytes != engine_bytes:
+        raise ModelError(f"{path}: the manifest of another engine")
+    return manifest
 
 
 def sha256(path: Path) -> str:

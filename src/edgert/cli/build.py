@@ -171,12 +171,13 @@ def _check_usage(args: argparse.Namespace) -> int | None:
 def _line(built: Built) -> str:
     from collections import Counter
 
+    from edgert.engines.tensorrt import TITLES
+
     manifest = built.manifest
     counts = Counter(layer.precision for layer in manifest.layers if layer.nodes)
     layers = ", ".join(f"{count} {precision}" for precision, count in counts.most_common())
     batches = ", ".join(map(str, manifest.batches))
-    title = "TensorRT" if manifest.runtime == "tensorrt" else "TensorRT-RTX"
-    known = manifest.key.environment
+    title, known = TITLES[manifest.runtime], manifest.key.environment
     how = "kept" if built.cached else f"built in {manifest.seconds:.1f} s"
     parts = [
         f"{Path(manifest.model).name}: {manifest.precision} for compute capability "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgert import installed
+from edgert.devices import capability
 from edgert.doctor.fact import Fact
 from edgert.doctor.machine import Machine
 
@@ -28,12 +29,12 @@ def driver(machine: Machine) -> Iterator[Fact]:
 
 def devices(machine: Machine) -> Iterator[Fact]:
     """Each GPU, and which of edgert's kernels it gets."""
-    for ordinal, (name, capability, shared, size) in enumerate(machine.driver_found.devices):
+    for ordinal, (name, number, shared, size) in enumerate(machine.driver_found.devices):
         memory = f"{size / _GIB:.1f} GiB" + (" shared with the host" if shared else "")
-        found = f"{name}, compute capability {capability / 10:.1f}, {memory}"
-        if capability < 75:
+        found = f"{name}, compute capability {capability(number)}, {memory}"
+        if number < 75:
             yield Fact(f"GPU {ordinal}", f"{found}; edgert's kernels need 7.5 or later", "warning")
-        elif (machine.kernels / f"edgert.sm_{capability}.cubin").exists():
+        elif (machine.kernels / f"edgert.sm_{number}.cubin").exists():
             yield Fact(f"GPU {ordinal}", f"{found}; kernels built for it")
         else:
             yield Fact(f"GPU {ordinal}", f"{found}; kernels of a related one, or from PTX")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from edgert.doctor.fact import Fact
 from edgert.doctor.machine import Machine
+from edgert.engines.onnxruntime import cuda_package
 
 __all__ = ["FACTS"]
 
@@ -52,12 +53,11 @@ def onnxruntime(machine: Machine) -> Iterator[Fact]:
     found = {name: version for name in _ONNXRUNTIMES if (version := machine.version_of(name))}
     told = ", ".join(f"{name} {version}" for name, version in found.items())
     if len(found) > 1:
-        yield Fact(
-            "onnxruntime",
-            f"{told}: they overwrite each other's files",
-            "warning",
-            "pip uninstall -y onnxruntime onnxruntime-gpu; pip install onnxruntime-gpu",
-        )
+        again = cuda_package(machine.architecture, machine.python.version)
+        if not again.startswith("pip "):
+            again = "pip install the wheel of onnxruntime-gpu that was here"
+        fix = f"pip uninstall -y {' '.join(found)}; {again}"
+        yield Fact("onnxruntime", f"{told}: they overwrite each other's files", "warning", fix)
     elif found:
         yield Fact("onnxruntime", told)
     elif machine.has_module("onnxruntime"):

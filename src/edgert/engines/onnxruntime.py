@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +16,7 @@ from edgert.errors import ModelError
 __all__ = [
     "OnnxRuntimeNetwork",
     "check_file",
+    "cuda_package",
     "cuda_state",
     "enqueue_options",
     "open_content",
@@ -151,10 +154,27 @@ def cuda_state() -> str:
 
     if "CUDAExecutionProvider" in ort.get_available_providers():
         return "ok"
-    return (
-        f"onnxruntime {ort.__version__} is built without CUDA; "
-        f"pip uninstall onnxruntime, then pip install onnxruntime-gpu"
-    )
+    fix = cuda_package()
+    removal = "pip uninstall onnxruntime, then " if fix.startswith("pip ") else ""
+    return f"onnxruntime {ort.__version__} is built without CUDA; {removal}{fix}"
+
+
+def cuda_package(
+    architecture: str = platform.machine(), python: tuple[int, int] = sys.version_info[:2]
+) -> str:
+    """The command that installs ONNX Runtime with CUDA, or where else to look: for JetPack 6 there
+    is none.
+
+    Args:
+        architecture: Such as "aarch64".
+        python: Its version.
+    """
+    if architecture == "aarch64" and python < (3, 11):
+        return (
+            f"PyPI has no onnxruntime-gpu for Python {python[0]}.{python[1]} on aarch64: take "
+            f"TensorRT, which comes with JetPack, or a wheel that was built for this JetPack"
+        )
+    return "pip install onnxruntime-gpu"
 
 
 def session_options(threads: int | None, optimize: Literal["all", "basic", "none"] = "all") -> Any:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgert.engines.tensorrt import TITLES
 from edgert.errors import ModelError
 
 __all__ = ["SUFFIXES", "PlanFile", "is_plan", "read_plan_file"]
@@ -56,7 +57,7 @@ class PlanFile:
     @property
     def builder(self) -> str:
         """For example "TensorRT 10.3.0.30" or "TensorRT-RTX 1.7.1.116"."""
-        return f"{'TensorRT' if self.runtime == 'tensorrt' else 'TensorRT-RTX'} {self.version}"
+        return f"{TITLES[self.runtime]} {self.version}"
 
     def plan(self) -> bytes:
         """The plan itself, to be deserialised.

@@ -23,10 +23,13 @@ else:
     trt = None
     """TensorRT 10's API as types, for annotations alone: nothing is imported at run time."""
 
-__all__ = ["RUNTIMES", "Binding", "Log", "Record", "binding", "sizes", "state", "trt"]
+__all__ = ["RUNTIMES", "TITLES", "Binding", "Log", "Record", "binding", "sizes", "state", "trt"]
 
 RUNTIMES = ("tensorrt", "tensorrt-rtx")
 """What `runtime=` calls them, in order of preference."""
+
+TITLES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT-RTX"}
+"""What NVIDIA calls them."""
 
 # tensorrt_rtx is what the package on PyPI imports as; without it the bindings alone do.
 _MODULES = {"tensorrt": ("tensorrt",), "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings")}
@@ -70,8 +73,18 @@ class Binding:
     @property
     def title(self) -> str:
         """For example "TensorRT 10.3.0" or "TensorRT-RTX 1.7.1.116"."""
-        name = "TensorRT" if self.runtime == "tensorrt" else "TensorRT-RTX"
-        return f"{name} {self.version}"
+        return f"{TITLES[self.runtime]} {self.version}"
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The compute capabilities, such as "8.6", that TensorRT-RTX builds for on any machine.
+
+        None of TensorRT's, which builds for the GPU that is here.
+        """
+        if self.runtime == "tensorrt":
+            return ()
+        names = [name for name in self.api.ComputeCapability.__members__ if name[:2] == "SM"]
+        return tuple(f"{name[2:-1]}.{name[-1]}" for name in names)
 
 
 class Record:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from edgert import _core
+from edgert.devices import capability
 from edgert.engines.plan_file import PlanFile
 from edgert.engines.tensorrt import Binding, trt
 from edgert.errors import EngineMismatchError, ModelError
@@ -96,7 +97,7 @@ def _explain(
 ) -> ModelError:
     device = _DEVICE.search(said)
     if device:
-        return _mismatch(file, binding, gpu, capability=device[2])
+        return _mismatch(file, binding, gpu, built_for=device[2])
     if _PLATFORM.search(said):
         return _mismatch(file, binding, gpu, built="TensorRT for another operating system or CPU")
     if _MEMORY.search(said):
@@ -118,18 +119,17 @@ def _mismatch(
     gpu: _core.CudaContext,
     *,
     built: str | None = None,
-    capability: str | None = None,
+    built_for: str | None = None,
 ) -> EngineMismatchError:
     built = built or file.builder
-    capabilities = (capability,) if capability else file.compute_capabilities
+    capabilities = (built_for,) if built_for else file.compute_capabilities
     if capabilities:
         built += f" for compute capability {', '.join(capabilities)}"
     return EngineMismatchError(file.path, built, f"{binding.title} on {_device(gpu)}")
 
 
 def _device(gpu: _core.CudaContext) -> str:
-    major, minor = divmod(gpu.compute_capability, 10)
-    return f"{gpu.name}, compute capability {major}.{minor}"
+    return f"{gpu.name}, compute capability {capability(gpu.compute_capability)}"
 
 
 def _same_version(plan: str, package: str) -> bool:

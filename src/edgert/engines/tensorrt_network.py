@@ -11,7 +11,7 @@ import numpy as np
 
 from edgert import _core
 from edgert.builds.layers import Layer, layers_of
-from edgert.builds.manifest import Manifest, manifest_path
+from edgert.builds.manifest import Manifest, manifest_of
 from edgert.devices import context
 from edgert.engines import tensorrt
 from edgert.engines.base import Array, DeviceTensor, Run, TensorSpec
@@ -189,13 +189,8 @@ class _Written:
 
 def _beside(file: PlanFile) -> Manifest | None:
     """The manifest of an engine; None where there is none that is its own."""
-    if not manifest_path(file.path).exists():
-        return None
     try:
-        manifest = Manifest.load(file.path)
-        if manifest.engine_bytes == file.offset + file.plan_bytes:
-            return manifest
-        wrong = f"{manifest_path(file.path)}: the manifest of another engine"
+        return manifest_of(file.path, file.offset + file.plan_bytes)
     except ModelError as error:
         wrong = str(error)
     warnings.warn(f"{wrong}; {file.path} is used without it", CacheWarning, stacklevel=3)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgert.availability import choose
-from edgert.builds.manifest import Manifest, manifest_path
+from edgert.builds.manifest import Manifest, manifest_of
 from edgert.builds.source import read
 from edgert.engines.plan_file import PlanFile, read_plan_file
 from edgert.engines.tensorrt_network import TensorRtNetwork
@@ -33,7 +33,7 @@ def inspect_engine(path: Path) -> Inspection:
     )
     manifest = None
     try:
-        manifest = _manifest(file)
+        manifest = manifest_of(path, found.file_bytes)
     except ModelError as error:
         found = replace(found, remarks=(str(error),))
     if manifest is not None:
@@ -53,15 +53,6 @@ def _facts(file: PlanFile) -> dict[str, str]:
         facts["compute capability"] = ", ".join(file.compute_capabilities)
     facts["header"] = f"Ultralytics', {file.offset} bytes" if file.offset else "none"
     return facts
-
-
-def _manifest(file: PlanFile) -> Manifest | None:
-    if not manifest_path(file.path).exists():
-        return None
-    manifest = Manifest.load(file.path)
-    if manifest.engine_bytes != file.offset + file.plan_bytes:
-        raise ModelError(f"{manifest_path(file.path)}: the manifest of another engine")
-    return manifest
 
 
 def _with_manifest(found: Inspection, manifest: Manifest) -> Inspection:

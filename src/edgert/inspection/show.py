@@ -9,15 +9,12 @@ from rich.table import Table
 
 from edgert.builds.layers import Layer
 from edgert.engines.base import TensorSpec
+from edgert.engines.tensorrt import TITLES
 from edgert.inspection.inspection import Inspection
 
 __all__ = ["show"]
 
-_FORMATS = {
-    "onnx": "ONNX model",
-    "tensorrt": "TensorRT engine",
-    "tensorrt-rtx": "TensorRT-RTX engine",
-}
+_FORMATS = {"onnx": "ONNX model", **{name: f"{title} engine" for name, title in TITLES.items()}}
 _UNKNOWN = "not known here"
 # Notes such as a list of 80 names are cut: the JSON report has them whole.
 _NOTE_LENGTH = 56
