@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,23 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[key]
 
     return make
+
+
+@pytest.fixture
+def jetson(monkeypatch, tmp_path):
+    """`jetson("10.3.0")`: a machine with this TensorRT and a GPU of 8.7; gives the package."""
+    import tensorrt_double
+    from tensorrt_models import Gpus
+
+    Gpus(87).put_in(monkeypatch)
+    monkeypatch.setenv("EDGERT_CACHE", str(tmp_path / "cache"))
+
+    def install(version, **behaviour):
+        package = tensorrt_double.tensorrt(version, **behaviour)
+        monkeypatch.setitem(sys.modules, "tensorrt", package)
+        return package
+
+    return install
 
 
 @pytest.fixture

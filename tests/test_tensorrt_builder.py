@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sys
 
 import onnx
 import pytest
@@ -16,7 +15,6 @@ from edgert.quant.model.half import to_half
 from edgert.quant.statistics.tensorrt_cache import write_tensorrt_cache
 from edgert.quant.thresholds.scales import Scales
 
-import tensorrt_double
 from audit_models import every_layer, quantized
 from tensorrt_models import Gpus, small
 
@@ -26,20 +24,6 @@ VERSIONS = ("10.3.0", "10.16.1.11", "11.4.0.106")
 @pytest.fixture
 def network(tmp_path):
     return small(tmp_path / "net.onnx")
-
-
-@pytest.fixture
-def jetson(monkeypatch, tmp_path):
-    """`jetson("10.3.0")`: a machine with this TensorRT and a GPU of 8.7; gives the package."""
-    Gpus(87).put_in(monkeypatch)
-    monkeypatch.setenv("EDGERT_CACHE", str(tmp_path / "cache"))
-
-    def install(version, **behaviour):
-        package = tensorrt_double.tensorrt(version, **behaviour)
-        monkeypatch.setitem(sys.modules, "tensorrt", package)
-        return package
-
-    return install
 
 
 def config_of(package):
@@ -189,6 +173,23 @@ def test_dla_is_weakly_typed_on_10_and_has_one_batch(jetson, tmp_path):
     assert {shape[0] for shape in profile.shapes["images"]} == {4}
     with pytest.raises(UnavailableError, match=r"dla_core is 2, but TensorRT 10\.3\.0 sees 2 DLA"):
         edgert.build(path, dla_core=2)
+
+
+def test_layers_of_a_dlas_engine_are_read_on_its_core(jetson, network, monkeypatch):
+    """Without its core TensorRT does not load it."""
+    package = jetson("10.3.0", dla_cores=2)
+
+    class Runtime(package.Runtime):
+        DLA_core = -1
+
+        def deserialize_cuda_engine(self, serialized_engine):
+            if self.DLA_core == 1:
+                return super().deserialize_cuda_engine(serialized_engine)
+            return None
+
+    monkeypatch.setattr(package, "Runtime", Runtime)
+    assert edgert.build(network, dla_core=1, precision="fp16").manifest.layers
+    assert not edgert.build(network, precision="fp16").manifest.layers
 
 
 def test_dla_is_strongly_typed_on_11(jetson, network):

@@ -25,20 +25,6 @@ def network(tmp_path):
     return small(tmp_path / "net.onnx")
 
 
-@pytest.fixture
-def jetson(monkeypatch, tmp_path):
-    """`jetson("10.3.0")`: a machine with this TensorRT and a GPU of 8.7; gives the package."""
-    Gpus(87).put_in(monkeypatch)
-    monkeypatch.setenv("EDGERT_CACHE", str(tmp_path / "cache"))
-
-    def install(version, **behaviour):
-        package = tensorrt_double.tensorrt(version, **behaviour)
-        monkeypatch.setitem(sys.modules, "tensorrt", package)
-        return package
-
-    return install
-
-
 # The machine.
 
 

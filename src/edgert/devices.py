@@ -6,15 +6,19 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from edgert import _core
 
 __all__ = [
     "KERNELS",
+    "address_of",
     "capability",
     "context",
     "cuda_state",
     "describe",
     "device_array",
+    "host_copy",
     "on_device",
     "ordinal_of",
     "place_of",
@@ -102,6 +106,16 @@ def device_array(item: Any, gpu: _core.CudaContext) -> _core.DeviceArray:
     return gpu.from_interface(item)
 
 
+def address_of(array: _core.DeviceArray) -> int:
+    """Where an array begins in a GPU's memory."""
+    return int(array.__cuda_array_interface__["data"][0])
+
+
+def host_copy(array: _core.DeviceArray, gpu: _core.CudaContext, stream: int) -> NDArray[Any]:
+    """What an array holds once a stream, which writes it, is that far."""
+    return gpu.from_interface(_WrittenOn(array, stream)).numpy()
+
+
 def capability(number: int) -> str:
     """A compute capability as NVIDIA writes it: "8.7" of 87."""
     return f"{number // 10}.{number % 10}"
@@ -111,3 +125,11 @@ def describe(gpu: _core.CudaContext) -> str:
     """Such as "cuda:0 Orin, sm_87, memory shared with the host"."""
     shared = ", memory shared with the host" if gpu.integrated else ""
     return f"cuda:{gpu.ordinal} {gpu.name}, sm_{gpu.compute_capability}{shared}"
+
+
+class _WrittenOn:
+    """An array with the stream on which it is still being written."""
+
+    def __init__(self, array: _core.DeviceArray, stream: int) -> None:
+        self._array = array
+        self.__cuda_array_interface__ = {**array.__cuda_array_interface__, "stream": stream}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgert import _core
+from edgert.devices import address_of
 from edgert.engines.base import DeviceTensor, TensorSpec
 from edgert.engines.tensorrt import Record, sizes, trt
 from edgert.engines.tensorrt_engine import Loaded, Shape
@@ -107,7 +108,7 @@ class Contexts:
         most = (self._feed.shape[0], *shape[1:])
         if spec.name not in self.own:
             self.own[spec.name] = self._loaded.gpu.empty(most, spec.dtype)
-        return _address(self.own[spec.name])
+        return address_of(self.own[spec.name])
 
     def _failed(self, items: int, said: str) -> ModelError:
         return ModelError(f"{self._loaded.path}: failed on {items} items: {said}")
@@ -124,8 +125,3 @@ def _check_layout(path: str, name: str, shape: Shape, found: Shape) -> None:
             f"{path}: {name} {shape} is laid out with strides {found}, expected "
             f"{tuple(expected[::-1])}; build the engine without formats for inputs and outputs"
         )
-
-
-def _address(array: _core.DeviceArray) -> int:
-    address: int = array.__cuda_array_interface__["data"][0]
-    return address

@@ -8,6 +8,7 @@ import weakref
 import numpy as np
 
 from edgert import _core
+from edgert.devices import address_of
 from edgert.errors import ModelError
 
 __all__ = ["Piece", "take"]
@@ -28,7 +29,7 @@ class Piece:
 
     def __init__(self, gpu: _core.CudaContext, count: int) -> None:
         self._array = gpu.empty([count], np.dtype(np.uint8))
-        self.address: int = self._array.__cuda_array_interface__["data"][0]
+        self.address = address_of(self._array)
         self.count = count
 
 

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgert import _core
 from edgert.builds.layers import Layer, layers_of
 from edgert.builds.manifest import Manifest, manifest_of
-from edgert.devices import context
+from edgert.devices import address_of, context, host_copy
 from edgert.engines import tensorrt
 from edgert.engines.base import Array, DeviceTensor, Run, TensorSpec
 from edgert.engines.device_binding import check_memory, items_of_run
@@ -167,24 +166,14 @@ class _FromHost:
         self._gpu = loaded.gpu
         self._names = [spec.name for spec in loaded.outputs]
         self._feed = self._gpu.empty(shape, loaded.input.dtype)
-        address = self._feed.__cuda_array_interface__["data"][0]
-        feed = DeviceTensor(loaded.input.dtype, shape, address)
+        feed = DeviceTensor(loaded.input.dtype, shape, address_of(self._feed))
         self._contexts = Contexts(loaded, self._gpu.intake, feed, {})
 
     def infer(self, feed: Array) -> list[Array]:
         self._gpu.copy_from(self._feed, np.ascontiguousarray(feed))
         self._contexts.enqueue(self.shape[0])
-        return [self._read(self._contexts.own[name]) for name in self._names]
-
-    def _read(self, array: _core.DeviceArray) -> Array:
-        return self._gpu.from_interface(_Written(array, self._gpu.intake)).numpy()
-
-
-class _Written:
-    """An array that is read once the stream that writes it is that far."""
-
-    def __init__(self, array: _core.DeviceArray, stream: int) -> None:
-        self.__cuda_array_interface__ = {**array.__cuda_array_interface__, "stream": stream}
+        own, stream = self._contexts.own, self._gpu.intake
+        return [host_copy(own[name], self._gpu, stream) for name in self._names]
 
 
 def _beside(file: PlanFile) -> Manifest | None:

@@ -11,7 +11,7 @@ import numpy as np
 from edgert import _core
 from edgert.availability import choose
 from edgert.builds.build import build
-from edgert.devices import context, cuda_state, device_array
+from edgert.devices import address_of, context, cuda_state, host_copy
 from edgert.doctor.selftest.models import SIZE, write_network
 from edgert.doctor.selftest.record import Record, Trial
 from edgert.engines import tensorrt
@@ -141,11 +141,11 @@ def _run(trial: Trial, network: DeviceNetwork, case: _Case) -> None:
             [(spec, DeviceTensor(case.wanted.dtype, case.wanted.shape, addresses[0]))],
         )
 
-    enqueue = trial.step("bind", lambda: bind(gpu.intake, _address(feed), [_address(output)]))
+    enqueue = trial.step("bind", lambda: bind(gpu.intake, address_of(feed), [address_of(output)]))
 
     def run() -> Array:
         enqueue(_BATCH)
-        return device_array(_WrittenOn(output, gpu.intake), gpu).numpy()
+        return host_copy(output, gpu, gpu.intake)
 
     found = trial.step("run", run)
     told = trial.step("result", lambda: _compare(found, case))
@@ -158,18 +158,6 @@ def _run(trial: Trial, network: DeviceNetwork, case: _Case) -> None:
     )
     ms = trial.step("replay", lambda: _replay(gpu, bound))
     trial.say("", ms)
-
-
-class _WrittenOn:
-    """An array with the stream on which it is still being written."""
-
-    def __init__(self, array: _core.DeviceArray, stream: int) -> None:
-        self._array = array
-        self.__cuda_array_interface__ = {**array.__cuda_array_interface__, "stream": stream}
-
-
-def _address(array: _core.DeviceArray) -> int:
-    return int(array.__cuda_array_interface__["data"][0])
 
 
 def _compare(found: Array, case: _Case) -> str:
