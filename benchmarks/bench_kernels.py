@@ -235,8 +235,8 @@ def main():
     cases = [
         bench_letterbox,
         *(functools.partial(bench_crops, dtype=dtype) for dtype in (torch.half, torch.float)),
-        functools.partial(bench_crops, dtype=torch.half, people=1),
-        *(functools.partial(bench_decode, candidates=n) for n in (0, 100, 1000)),
+        *(functools.partial(bench_crops, dtype=torch.half, people=n) for n in (1, 64)),
+        *(functools.partial(bench_decode, candidates=n) for n in (0, 30, 100, 1000)),
         *(functools.partial(bench_heatmaps, dtype=dtype) for dtype in (torch.float, torch.half)),
         functools.partial(bench_heatmaps, dtype=torch.float, people=1),
         bench_cosine,

@@ -49,7 +49,7 @@ __device__ inline void settle(const DetectorOutput& output, const DecodeOptions&
 
   // A warp looks at 32 better ones of a few candidates at a time.
   const IouTest test(options.nms_threshold);
-  constexpr int kRows = 8;
+  constexpr int kRows = 4;
 #pragma unroll 1
   for (int word = 0; word * kWarpSize < candidates; ++word) {
     const int better = word * kWarpSize + lane;

@@ -75,7 +75,16 @@ def test_same_people_as_on_the_cpu(model, lanes, graphs):
     text, stats = run_both(model, frames(12), lanes=lanes, graphs=graphs)
     assert ("replayed as graphs" in text) == graphs
     assert stats["stages"]["upload"]["count"] == 12
-    assert stats["stages"]["pose"]["count"] == 12
+    assert stats["stages"]["track"]["count"] == 12
+
+
+def test_stages_on_the_device_are_timed_in_one_frame_of_sixteen(model):
+    _, stats = run_both(model, frames(36), lanes=1)
+    stages = stats["stages"]
+    for name in ("preprocess", "detect", "boxes", "crop", "pose", "keypoints"):
+        assert stages[name]["count"] == 3, name
+    for name in ("upload", "track", "host", "total"):
+        assert stages[name]["count"] == 36, name
 
 
 def test_more_people_than_a_batch_holds(model):

@@ -16,20 +16,17 @@ CropLane::CropLane(const Kernels& kernels, const Stream& stream, const Network& 
       graphs_(graphs),
       network_(stream.device(), stream, network),
       boxes_(stream.device(), static_cast<std::size_t>(network_.max_batch()) * sizeof(Box)),
-      begun_(stream.device(), Event::Timing::kOn),
-      cropped_(stream.device(), Event::Timing::kOn),
-      run_(stream.device(), Event::Timing::kOn),
-      read_(stream.device(), Event::Timing::kOn),
+      borders_(stream.device()),
       done_(stream.device(), Event::Timing::kOff) {}
 
-void CropLane::begin(const FrameView& frame, std::span<const Box> boxes) {
+void CropLane::begin(const FrameView& frame, std::span<const Box> boxes, bool timed) {
   const int size = network_.batch_for(static_cast<int>(boxes.size()));
   auto* target = static_cast<Box*>(boxes_.data());
   std::copy(boxes.begin(), boxes.end(), target);
   // The rest of the batch is computed and never looked at: any box will do.
   std::fill(target + boxes.size(), target + size, boxes.back());
 
-  Batch& work = batch(size);
+  Work& work = work_of({size, timed});
   const Kernels::Crops wanted =
       kernels_.crops(frame, reinterpret_cast<const Box*>(boxes_.address()), size, kind_, padding_,
                      normalization_, network_.input());
@@ -41,32 +38,33 @@ void CropLane::begin(const FrameView& frame, std::span<const Box> boxes) {
   done_.record(stream_);
 }
 
-CropLane::Batch& CropLane::batch(int size) {
-  const auto found = batches_.find(size);
-  if (found != batches_.end()) return found->second;
-  auto work = [this, size](Capture* capture) { enqueue(size, capture); };
-  return batches_.emplace(size, Batch{Recording(stream_, work, graphs_), {}, {}}).first->second;
+CropLane::Work& CropLane::work_of(Key key) {
+  const auto found = works_.find(key);
+  if (found != works_.end()) return found->second;
+  auto work = [this, key](Capture* capture) { enqueue(key, capture); };
+  return works_.emplace(key, Work{Recording(stream_, work, graphs_), {}, {}}).first->second;
 }
 
-void CropLane::enqueue(int size, Capture* capture) {
-  Batch& work = batches_.at(size);
-  mark(begun_, stream_, capture);
+void CropLane::enqueue(Key key, Capture* capture) {
+  const auto [size, timed] = key;
+  Work& work = works_.at(key);
+  if (timed) borders_.mark(0, stream_, capture);
   work.crops->enqueue(stream_);
   if (capture != nullptr) work.crops_node = capture->last_kernel();
-  mark(cropped_, stream_, capture);
+  if (timed) borders_.mark(1, stream_, capture);
   network_.enqueue(size);
-  mark(run_, stream_, capture);
+  if (timed) borders_.mark(2, stream_, capture);
   read_out_(network_, size);
-  mark(read_, stream_, capture);
+  if (timed) borders_.mark(3, stream_, capture);
 }
 
 CropLane::Times CropLane::times() const {
-  return {cropped_.ms_since(begun_), run_.ms_since(cropped_), read_.ms_since(run_)};
+  return {borders_.ms(0), borders_.ms(1), borders_.ms(2)};
 }
 
 std::string CropLane::why_not_recorded() const {
-  for (const auto& [size, batch] : batches_) {
-    if (!batch.recording.why_not().empty()) return batch.recording.why_not();
+  for (const auto& [key, work] : works_) {
+    if (!work.recording.why_not().empty()) return work.recording.why_not();
   }
   return {};
 }

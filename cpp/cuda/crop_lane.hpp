@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "cuda/kernels.hpp"
 #include "cuda/memory.hpp"
@@ -31,26 +32,27 @@ class CropLane {
   int max_batch() const { return network_.max_batch(); }
   const BoundNetwork& network() const { return network_; }
 
-  // 1 to max_batch() boxes in frame pixels; `frame` as the device sees it.
-  void begin(const FrameView& frame, std::span<const Box> boxes);
+  // 1 to max_batch() boxes in frame pixels; `frame` as the device sees it; `timed`: its stages are.
+  void begin(const FrameView& frame, std::span<const Box> boxes, bool timed);
   struct Times {
     float crop_ms = 0, network_ms = 0, read_out_ms = 0;
   };
   void wait() { wait_.until(done_); }
-  // What it took, once it is done.
+  // What it took, once it is done, where it is timed.
   Times times() const;
 
   // Of any batch size; empty where all that ran were recorded.
   std::string why_not_recorded() const;
 
  private:
-  struct Batch {
+  struct Work {
     Recording recording;
     std::optional<Kernels::Crops> crops;
     KernelNode crops_node;
   };
-  Batch& batch(int size);
-  void enqueue(int size, Capture* capture);
+  using Key = std::pair<int, bool>;  // size of the batch, timed
+  Work& work_of(Key key);
+  void enqueue(Key key, Capture* capture);
 
   const Kernels& kernels_;
   const Stream& stream_;
@@ -61,8 +63,8 @@ class CropLane {
   bool graphs_;
   BoundNetwork network_;
   HostBuffer boxes_;  // of one batch, frame pixels
-  std::map<int, Batch> batches_;
-  Event begun_, cropped_, run_, read_;  // the stages' borders
+  std::map<Key, Work> works_;
+  Borders<4> borders_;
   Event done_;
   Wait wait_;
 };

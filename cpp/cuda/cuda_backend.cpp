@@ -112,9 +112,10 @@ void CudaBackend::begin_detection(std::size_t index, std::size_t slot) {
   Lane& lane = *lanes_[index];
   lane.slot = slots_[slot].get();
   lane.host = Stopwatch();
+  lane.timed = lane.frames++ % kTimedFrames == 0;
   lane.host.time([&] {
     lane.stream.view().wait(lane.slot->done);
-    lane.detection.begin(lane.slot->frame);
+    lane.detection.begin(lane.slot->frame, lane.timed);
   });
 }
 
@@ -136,7 +137,7 @@ std::span<const float> CudaBackend::embed(std::size_t index, std::span<const Box
   float* row = reserve(features_, boxes.size() * width);
   for (std::size_t first = 0; first < boxes.size();) {
     const std::span<const Box> part = next_batch(boxes, first, lane.reid->max_batch());
-    lane.reid->begin(lane.slot->frame, part);
+    lane.reid->begin(lane.slot->frame, part, false);
     lane.reid->wait();
     const std::size_t count = part.size() * width;
     if (output.dtype == DType::kFloat32) {
@@ -157,15 +158,16 @@ void CudaBackend::begin_poses(std::size_t index, std::span<const Box> boxes) {
   Lane& lane = *lanes_[index];
   lane.people = boxes;
   if (!boxes.empty()) {
-    lane.host.time(
-        [&] { lane.pose->begin(lane.slot->frame, next_batch(boxes, 0, lane.pose->max_batch())); });
+    lane.host.time([&] {
+      lane.pose->begin(lane.slot->frame, next_batch(boxes, 0, lane.pose->max_batch()), lane.timed);
+    });
   }
   add_detection_times(lane);  // while the device is at work
 }
 
 void CudaBackend::add_detection_times(Lane& lane) {
   lane.host.time([&] {
-    lane.detection.add_times(times());
+    if (lane.timed) lane.detection.add_times(times());
     const Slot& slot = *lane.slot;
     if (slot.copied) times().add_ms(Stage::kUpload, slot.done.ms_since(slot.begun));
   });
@@ -179,10 +181,10 @@ std::size_t CudaBackend::end_poses(std::size_t index, Poses poses) {
   CropLane::Times total;
   for (std::size_t first = 0; first < lane.people.size();) {
     const std::span<const Box> part = next_batch(lane.people, first, lane.pose->max_batch());
-    if (first > 0) lane.host.time([&] { lane.pose->begin(lane.slot->frame, part); });
+    if (first > 0) lane.host.time([&] { lane.pose->begin(lane.slot->frame, part, lane.timed); });
     lane.pose->wait();
     lane.host.time([&] {
-      const CropLane::Times part_times = lane.pose->times();
+      const CropLane::Times part_times = lane.timed ? lane.pose->times() : CropLane::Times{};
       total.crop_ms += part_times.crop_ms;
       total.network_ms += part_times.network_ms;
       total.read_out_ms += part_times.read_out_ms;
@@ -191,9 +193,11 @@ std::size_t CudaBackend::end_poses(std::size_t index, Poses poses) {
     });
     first += part.size();
   }
-  times().add_ms(Stage::kCrop, total.crop_ms);
-  times().add_ms(Stage::kPose, total.network_ms);
-  times().add_ms(Stage::kKeypoints, total.read_out_ms);
+  if (lane.timed) {
+    times().add_ms(Stage::kCrop, total.crop_ms);
+    times().add_ms(Stage::kPose, total.network_ms);
+    times().add_ms(Stage::kKeypoints, total.read_out_ms);
+  }
   times().add(Stage::kHost, lane.host.total());
   return dropped;
 }

@@ -64,6 +64,8 @@ class CudaBackend final : public Backend {
     Stream stream;
     const Slot* slot = nullptr;  // the frame's
     Stopwatch host;              // of the frame
+    unsigned frames = 0;         // begun
+    bool timed = false;          // the stages of the frame are
     DetectionLane detection;
     HostBuffer features;  // of one batch
     std::optional<CropLane> reid;

@@ -19,12 +19,15 @@ DetectionLane::DetectionLane(const Kernels& kernels, const Stream& stream, const
       stream_(stream),
       leg_(leg),
       network_(stream.device(), stream, network),
-      recording_(
-          stream, [this](Capture* capture) { enqueue(capture); }, graphs),
-      begun_(stream.device(), Event::Timing::kOn),
-      prepared_(stream.device(), Event::Timing::kOn),
-      detected_(stream.device(), Event::Timing::kOn),
-      decoded_(stream.device(), Event::Timing::kOn),
+      works_{{{Recording(
+                   stream, [this](Capture* capture) { enqueue(false, capture); }, graphs),
+               {},
+               {}},
+              {Recording(
+                   stream, [this](Capture* capture) { enqueue(true, capture); }, graphs),
+               {},
+               {}}}},
+      borders_(stream.device()),
       done_(stream.device(), Event::Timing::kOff) {
   const std::shared_ptr<Device>& device = stream.device();
   if (leg.end_to_end) {
@@ -44,26 +47,30 @@ DetectionLane::DetectionLane(const Kernels& kernels, const Stream& stream, const
   stream.view().synchronize();
 }
 
-void DetectionLane::begin(const FrameView& frame) {
+void DetectionLane::begin(const FrameView& frame, bool timed) {
   const TensorView& input = network_.input();
   const Placement view = letterbox(frame.width, frame.height, static_cast<int>(input.shape[3]),
                                    static_cast<int>(input.shape[2]));
   to_frame_ = view.to_frame;
   const Kernels::Letterbox wanted = kernels_.letterbox(frame, view.warp, leg_.normalization, input);
-  if (recording_.recorded() && !(letterbox_ && wanted.replaces(*letterbox_))) recording_.forget();
-  letterbox_.emplace(wanted);
-  if (recording_.recorded()) letterbox_->update(recording_.graph(), letterbox_node_);
-  recording_.run();
+  Work& work = works_[timed ? 1 : 0];
+  Recording& recording = work.recording;
+  if (recording.recorded() && !(work.letterbox && wanted.replaces(*work.letterbox)))
+    recording.forget();
+  work.letterbox.emplace(wanted);
+  if (recording.recorded()) work.letterbox->update(recording.graph(), work.letterbox_node);
+  recording.run();
   done_.record(stream_);
 }
 
-void DetectionLane::enqueue(Capture* capture) {
-  mark(begun_, stream_, capture);
-  letterbox_->enqueue(stream_);
-  if (capture != nullptr) letterbox_node_ = capture->last_kernel();
-  mark(prepared_, stream_, capture);
+void DetectionLane::enqueue(bool timed, Capture* capture) {
+  Work& work = works_[timed ? 1 : 0];
+  if (timed) borders_.mark(0, stream_, capture);
+  work.letterbox->enqueue(stream_);
+  if (capture != nullptr) work.letterbox_node = capture->last_kernel();
+  if (timed) borders_.mark(1, stream_, capture);
   network_.enqueue(1);
-  mark(detected_, stream_, capture);
+  if (timed) borders_.mark(2, stream_, capture);
   if (leg_.end_to_end) {
     // A few kilobytes, and little to do with them: the host reads them.
     copy_to_host(result_.data(), reinterpret_cast<DevicePointer>(network_.outputs()[0].data),
@@ -73,13 +80,18 @@ void DetectionLane::enqueue(Capture* capture) {
     kernels_.decode_boxes(stream_, network_.outputs()[0], leg_.classes, leg_.filter, wanted,
                           scratch_.data(), reinterpret_cast<DetectedBoxes*>(result_.address()));
   }
-  mark(decoded_, stream_, capture);
+  if (timed) borders_.mark(3, stream_, capture);
+}
+
+const std::string& DetectionLane::why_not_recorded() const {
+  const std::string& why = works_[0].recording.why_not();
+  return why.empty() ? works_[1].recording.why_not() : why;
 }
 
 void DetectionLane::add_times(StageTimes& times) const {
-  times.add_ms(Stage::kPreprocess, prepared_.ms_since(begun_));
-  times.add_ms(Stage::kDetect, detected_.ms_since(prepared_));
-  times.add_ms(Stage::kBoxes, decoded_.ms_since(detected_));
+  times.add_ms(Stage::kPreprocess, borders_.ms(0));
+  times.add_ms(Stage::kDetect, borders_.ms(1));
+  times.add_ms(Stage::kBoxes, borders_.ms(2));
 }
 
 void DetectionLane::read(Detections& detections) {

@@ -2,6 +2,7 @@
 // replay, the boxes written straight to where the host reads them.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,17 +25,23 @@ class DetectionLane {
   DetectionLane(const DetectionLane&) = delete;
   DetectionLane& operator=(const DetectionLane&) = delete;
 
-  // `frame` as the device sees it.
-  void begin(const FrameView& frame);
+  // `frame` as the device sees it; `timed`: its stages are.
+  void begin(const FrameView& frame, bool timed);
   void wait() { wait_.until(done_); }
   // Once it is done.
   void read(Detections& detections);
+  // Once it is done, of a frame that is timed.
   void add_times(StageTimes& times) const;
 
-  const std::string& why_not_recorded() const { return recording_.why_not(); }
+  const std::string& why_not_recorded() const;
 
  private:
-  void enqueue(Capture* capture);
+  struct Work {
+    Recording recording;
+    std::optional<Kernels::Letterbox> letterbox;  // of the frame that is under way
+    KernelNode letterbox_node;
+  };
+  void enqueue(bool timed, Capture* capture);
   void read_boxes(Detections& detections) const;
 
   const Kernels& kernels_;
@@ -45,10 +52,8 @@ class DetectionLane {
   HostBuffer result_;  // boxes; of a head that chooses them itself, its output
   RowReader rows_;
   Affine to_frame_;
-  std::optional<Kernels::Letterbox> letterbox_;  // of the frame that is under way
-  KernelNode letterbox_node_;
-  Recording recording_;
-  Event begun_, prepared_, detected_, decoded_;  // the stages' borders
+  std::array<Work, 2> works_;  // not timed, timed
+  Borders<4> borders_;
   Event done_;
   Wait wait_;
 };

@@ -28,12 +28,4 @@ void Recording::forget() {
   graph_ = Graph();
 }
 
-void mark(const Event& event, StreamView stream, const Capture* capture) {
-  if (capture != nullptr) {
-    event.record_in_graph(stream);
-  } else {
-    event.record(stream);
-  }
-}
-
 }  // namespace edgert::cuda

@@ -204,8 +204,9 @@ class Pipeline:
 
         Returns:
             `stages`: for each of upload, preprocess, detect, boxes, reid, track, crop, pose,
-            keypoints and total that ran, a dict of count, mean, p50, p95 and p99 in ms (on a GPU
-            between its events); `fps`: frames a second while frames were in flight; `frames`;
+            keypoints, host and total that ran, a dict of count, mean, p50, p95 and p99 in ms (what
+            a GPU does between its events, in one frame of 16); `fps`: frames a second while frames
+            were in flight; `frames`;
             `dropped_frames`, of live sources; `skipped_frames`, unreadable; `dropped_rows` and
             `dropped_heatmaps`, of the models' outputs, not finite; `temperature` in degrees
             Celsius and `throttled`, None where the machine does not say.
