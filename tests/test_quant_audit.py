@@ -14,7 +14,6 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edgert.builds.configure import capabilities
 from edgert.cli import main
 from edgert.engines.tensorrt import binding
 from edgert.errors import ModelError, UnavailableError
@@ -459,4 +458,4 @@ def test_command_says_how_to_use_it(capsys):
 
 @needs_builder
 def test_the_builder_says_what_it_builds_for():
-    assert {"8.6", "8.9"} <= set(capabilities(binding("tensorrt-rtx")))
+    assert {"8.6", "8.9"} <= set(binding("tensorrt-rtx").capabilities)

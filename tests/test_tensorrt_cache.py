@@ -23,7 +23,7 @@ from edgert.builds.cache import Cache, default_folder, limit_bytes
 from edgert.builds.key import Key
 from edgert.builds.manifest import Manifest, fallback_of, manifest_path
 from edgert.builds.options import size_bytes
-from edgert.errors import CacheWarning, ModelError
+from edgert.errors import CacheWarning, EngineMismatchError, ModelError
 
 from tensorrt_models import Gpus, build, names, needs_builder, small
 
@@ -215,8 +215,10 @@ def test_another_gpu_and_driver_are_named(monkeypatch, network, cache):
     assert made.manifest.versions["driver"] == "570.1"
     Gpus(89).put_in(monkeypatch)
     monkeypatch.setattr(installed, "driver", lambda _: "580.2")
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(EngineMismatchError) as caught:
         edgert.build(network, cache=cache, on_mismatch="error")
+    assert caught.value.built_with == "compute capability 8.6, driver 570.1"
+    assert caught.value.found == "compute capability 8.9, driver 580.2"
     assert "compute capability: built with 8.6, found 8.9" in str(caught.value)
     assert "driver: built with 570.1, found 580.2" in str(caught.value)
     # Ahead of time the driver is that of a machine which is not here.

@@ -247,6 +247,9 @@ def test_auto_leaves_a_gpu_that_rtx_does_not_know(monkeypatch):
     assert "does not know compute capability 8.7" in found.why
     with pytest.raises(UnavailableError, match=r"RTX 1\.\S+ does not know compute capability 8.7"):
         choose("tensorrt-rtx")
+    assert "does not know compute capability 8.7" in edgert.backends()["tensorrt-rtx"]
+    with pytest.raises(UnavailableError, match="there is no cuda:7: this machine has 1"):
+        choose("tensorrt-rtx", "cuda:7")
 
 
 def linked(tmp_path, onnx, fallback_onnx, **engine):

@@ -87,7 +87,7 @@ def _on_cpu(runtime: str) -> Choice:
 
 def _why_not(runtime: str, place: str) -> str:
     """Why a runtime cannot be used on a GPU; empty where it can."""
-    from edgert.devices import capability, context, cuda_state, ordinal_of
+    from edgert.devices import capabilities, cuda_state, ordinal_of
     from edgert.engines.tensorrt import binding, state
 
     # The GPU first: without one no package is loaded to be asked.
@@ -97,14 +97,13 @@ def _why_not(runtime: str, place: str) -> str:
     if missing != "ok" or runtime != "tensorrt-rtx":
         return "" if missing == "ok" else missing
     # It knows the GPUs of PCs alone: not Jetson's, not those of data centres.
-    try:
-        found = capability(context(ordinal_of(place)).compute_capability)
-    except UnavailableError as error:
-        return str(error)
-    rtx = binding(runtime)
-    return (
-        "" if found in rtx.capabilities else f"{rtx.title} does not know compute capability {found}"
-    )
+    rtx, found = binding(runtime), capabilities()
+    ordinal = ordinal_of(place)
+    if ordinal >= len(found):
+        return f"there is no {place}: this machine has {len(found)}"
+    if found[ordinal] in rtx.capabilities:
+        return ""
+    return f"{rtx.title} does not know compute capability {found[ordinal]}"
 
 
 def _why(chosen: str, reasons: dict[str, str]) -> str:
@@ -120,8 +119,10 @@ def _tensorrt(runtime: str, cuda: str) -> str:
     from edgert.engines.tensorrt import binding, state
 
     missing = state(runtime)
-    if missing != "ok" or cuda == "ok":
+    if missing != "ok":
         return missing
+    if cuda == "ok":
+        return _why_not(runtime, "cuda:0") or "ok"
     return f"{binding(runtime).title} is here and builds engines; to run them, no GPU: {cuda}"
 
 

@@ -13,6 +13,7 @@ from edgert import _core
 __all__ = [
     "KERNELS",
     "address_of",
+    "capabilities",
     "capability",
     "context",
     "cuda_state",
@@ -119,6 +120,11 @@ def host_copy(array: _core.DeviceArray, gpu: _core.CudaContext, stream: int) -> 
 def capability(number: int) -> str:
     """A compute capability as NVIDIA writes it: "8.7" of 87."""
     return f"{number // 10}.{number % 10}"
+
+
+def capabilities() -> list[str]:
+    """The compute capability of each GPU; none is opened for it."""
+    return [capability(number) for _, number, *_ in _core.cuda_devices()]
 
 
 def describe(gpu: _core.CudaContext) -> str:

@@ -31,11 +31,8 @@ class EngineMismatchError(ModelError):
         found: What is here, likewise.
     """
 
-    def __init__(self, path: str, built_with: str, found: str) -> None:
-        super().__init__(
-            f"{path}: built with {built_with}, but found {found}. An engine runs only where it was "
-            f"built for: build it here, from its ONNX model, with edgert build MODEL.onnx"
-        )
+    def __init__(self, text: str, built_with: str, found: str) -> None:
+        super().__init__(text)
         self.built_with = built_with
         self.found = found
 

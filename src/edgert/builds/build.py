@@ -125,6 +125,7 @@ def build(
         The engine, as a path with its manifest.
 
     Raises:
+        EngineMismatchError: An engine was built with something else, and `on_mismatch` is "error".
         ModelError: The model cannot be read or built; names the node, TensorRT's words and the fix.
         UnavailableError: TensorRT, the package onnx or the GPU is not here, or this version has
             not what was asked for.

@@ -21,7 +21,7 @@ from edgert.builds.job import Job
 from edgert.builds.manifest import Manifest
 from edgert.builds.progress import OnProgress
 from edgert.builds.shelf import find, locked, store
-from edgert.errors import CacheWarning, ModelError
+from edgert.errors import CacheWarning, EngineMismatchError, ModelError
 
 __all__ = ["WAITING", "Kept", "keep"]
 
@@ -53,7 +53,8 @@ def keep(
         on_progress: See `edgert.build`.
 
     Raises:
-        ModelError: It cannot be built, `output` cannot be written, or a mismatch is an error.
+        EngineMismatchError: A mismatch is an error.
+        ModelError: It cannot be built, or `output` cannot be written.
     """
     stem = job.source.path.stem
     place = output or (_temporary(stem) if cache is None else cache.path(job.key))
@@ -100,12 +101,17 @@ def _check_mismatch(job: Job, place: Path, cache: Cache | None, on_mismatch: str
         except ModelError:
             others = []
     for manifest in others:
-        told = "; ".join(manifest.key.differences(job.key.environment))
-        if manifest.key.request != job.key.request or not told:
+        apart = manifest.key.differences(job.key.environment)
+        if manifest.key.request != job.key.request or not apart:
             continue
+        told = "; ".join(map(str, apart))
         text = f"{job.source.path}: the engine that is kept does not fit: {told}"
         if on_mismatch == "error":
-            raise ModelError(f"{text}. Build it again: on_mismatch='rebuild', or edgert build")
+            raise EngineMismatchError(
+                f"{text}. Build it again: on_mismatch='rebuild', or edgert build",
+                ", ".join(f"{each.name} {each.built}" for each in apart),
+                ", ".join(f"{each.name} {each.found}" for each in apart),
+            )
         warnings.warn(f"{text}. It is built anew", CacheWarning, stacklevel=2)
         return
 

@@ -6,11 +6,22 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Key"]
+__all__ = ["Difference", "Key"]
 
 _NAMES = {"version": "runtime", "compute_capability": "compute capability", "gpu": "GPU"}
+
+
+class Difference(NamedTuple):
+    """What an engine was built with, and what is here."""
+
+    name: str
+    built: str | None
+    found: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name}: built with {self.built}, found {self.found}"
 
 
 @dataclass(frozen=True)
@@ -32,10 +43,10 @@ class Key:
         content = {"request": self.request, "environment": self.environment}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def differences(self, environment: Mapping[str, str | None]) -> list[str]:
-        """Where another environment differs, such as "runtime: built with 10.3.0, found 10.7.0"."""
+    def differences(self, environment: Mapping[str, str | None]) -> list[Difference]:
+        """Where another environment differs."""
         return [
-            f"{_NAMES.get(name, name)}: built with {built}, found {environment.get(name)}"
+            Difference(_NAMES.get(name, name), built, environment.get(name))
             for name, built in self.environment.items()
             if built != environment.get(name)
         ]

@@ -125,7 +125,13 @@ def _mismatch(
     capabilities = (built_for,) if built_for else file.compute_capabilities
     if capabilities:
         built += f" for compute capability {', '.join(capabilities)}"
-    return EngineMismatchError(file.path, built, f"{binding.title} on {_device(gpu)}")
+    found = f"{binding.title} on {_device(gpu)}"
+    return EngineMismatchError(
+        f"{file.path}: built with {built}, but found {found}. An engine runs only where it was "
+        f"built for: build it here, from its ONNX model, with edgert build MODEL.onnx",
+        built,
+        found,
+    )
 
 
 def _device(gpu: _core.CudaContext) -> str:
