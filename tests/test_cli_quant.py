@@ -10,9 +10,9 @@ import onnx
 import pytest
 
 from edgert.cli import main
-from edgert.cli.work import Work
 from edgert.quant.model.graph import Graph
 from edgert.quant.rewrite import equalize
+from edgert.work import Work
 
 import flow_models as small
 

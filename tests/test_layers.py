@@ -82,6 +82,13 @@ def test_one_file_imports_each_runtime(module: str, owner: str) -> None:
     assert relative(users) <= {f"src/edgert/{owner}"}
 
 
+def test_the_library_does_not_know_its_command_line() -> None:
+    statement = re.compile(r"^\s*(import|from)\s+edgert\.cli\b", re.MULTILINE)
+    users = [p for p in files(PYTHON, ".py") if statement.search(p.read_text())]
+    outside = relative([p for p in users if PYTHON / "cli" not in p.parents])
+    assert outside == {"src/edgert/__main__.py"}
+
+
 def test_only_bindings_know_python() -> None:
     users = [
         path

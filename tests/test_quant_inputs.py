@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from edgert.cli import main
-from edgert.cli.work import Work
+from edgert.work import Work
 
 import flow_models as small
 

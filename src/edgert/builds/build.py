@@ -159,7 +159,7 @@ def build(
     folder = _cache(cache)
     with ExitStack() as stack:
         if progress is None:
-            from edgert.cli.work import Work
+            from edgert.work import Work
 
             progress = stack.enter_context(Work(quiet=False)).update
         kept = keep(job, folder, places[0], on_mismatch, progress)

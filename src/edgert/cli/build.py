@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgert.cli.output import open_output
 from edgert.cli.shape import add_shape, shapes_of
-from edgert.cli.work import Work
+from edgert.work import Work
 
 if TYPE_CHECKING:
     from edgert.builds.build import Built

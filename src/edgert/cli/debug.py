@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from edgert.cli.output import open_output
-from edgert.cli.work import Work
+from edgert.work import Work
 
 if TYPE_CHECKING:
     from rich.table import Table

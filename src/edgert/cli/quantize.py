@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgert.cli.output import open_output
-from edgert.cli.work import Work
+from edgert.work import Work
 
 if TYPE_CHECKING:
     from edgert.quant.images.data import CalibrationData

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgert.cli.output import open_output
 from edgert.cli.quantize import add_data_options, open_data
-from edgert.cli.work import Work
+from edgert.work import Work
 
 if TYPE_CHECKING:
     from edgert.quant.report.content import Report
