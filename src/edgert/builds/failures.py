@@ -11,7 +11,7 @@ from edgert.errors import ModelError, UnavailableError
 if TYPE_CHECKING:
     from edgert.engines.tensorrt import trt
 
-__all__ = ["ParseError", "build_error", "parse_error", "start_error"]
+__all__ = ["ADD_SWAP", "ParseError", "build_error", "parse_error", "start_error"]
 
 # TensorRT's words about a node -> the fix.
 _NODE_FIXES = (
@@ -23,11 +23,14 @@ _NODE_FIXES = (
     ("UNSUPPORTED_NODE", "TensorRT has no such operator; export the model without it"),
 )
 
+ADD_SWAP = (
+    "sudo fallocate -l 8G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile && "
+    "sudo swapon /swapfile"
+)
 _MEMORY = (
     "memory ran out while building: lower the workspace (workspace_bytes=, --workspace), the "
     "optimisation level (optimization_level=2, --optimization-level 2) or the largest batch, close "
-    "other programs, and on a Jetson add swap: sudo fallocate -l 8G /swapfile && sudo chmod 600 "
-    "/swapfile && sudo mkswap /swapfile && sudo swapon /swapfile"
+    f"other programs, and on a Jetson add swap: {ADD_SWAP}"
 )
 _WORKSPACE = (
     "no kernel fits: raise the workspace (workspace_bytes=, --workspace) where one is set, and the "

@@ -30,6 +30,7 @@ class Source:
     Attributes:
         path: The file.
         digest: SHA-256 in hex of the file and of its external data.
+        file_bytes: Size of the file and of its external data.
         precision: "int8" with QuantizeLinear or DequantizeLinear, else what most weights are in:
             "fp32", "fp16" or "bf16".
         inputs: By name, the shape; None for an open size.
@@ -39,6 +40,7 @@ class Source:
 
     path: Path
     digest: str
+    file_bytes: int
     precision: str
     inputs: Mapping[str, tuple[int | None, ...]]
     heatmaps: bool
@@ -91,9 +93,9 @@ def read(path: str | os.PathLike[str]) -> Source:
         raise ModelError(f"{path}: not an ONNX model that can be read: {error}") from error
     if not model.graph.node:
         raise ModelError(f"{path}: the model has no nodes: is it an ONNX file?")
-    digest = hashlib.sha256(content)
+    digest, file_bytes = hashlib.sha256(content), len(content)
     for location in sorted(_external_files(model)):
-        _add_file(digest, path, path.parent / location)
+        file_bytes += _add_file(digest, path, path.parent / location)
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = {
         value.name: tuple(
@@ -106,6 +108,7 @@ def read(path: str | os.PathLike[str]) -> Source:
     return Source(
         path=path,
         digest=digest.hexdigest(),
+        file_bytes=file_bytes,
         precision=_precision(model),
         inputs=inputs,
         heatmaps=len(model.graph.output[0].type.tensor_type.shape.dim) == 4,
@@ -113,15 +116,19 @@ def read(path: str | os.PathLike[str]) -> Source:
     )
 
 
-def _add_file(digest: hashlib._Hash, model: Path, path: Path) -> None:
+def _add_file(digest: hashlib._Hash, model: Path, path: Path) -> int:
+    """Gives the file's size."""
+    size = 0
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
+                size += len(chunk)
     except OSError as error:
         raise ModelError(
             f"{model}: its weights are in {path}, which cannot be read: {error}"
         ) from error
+    return size
 
 
 def _precision(model: ModelProto) -> str:

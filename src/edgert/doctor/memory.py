@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from edgert.builds.failures import ADD_SWAP
 from edgert.doctor.fact import Fact
 from edgert.doctor.machine import Machine
 
@@ -36,8 +37,7 @@ def memory(machine: Machine) -> Iterator[Fact]:
             "memory",
             f"{told}, with swap {(free + swap_free) / _GIB:.1f}: little for a TensorRT build",
             "warning",
-            "sudo fallocate -l 8G /swapfile && sudo chmod 600 /swapfile && "
-            "sudo mkswap /swapfile && sudo swapon /swapfile",
+            ADD_SWAP,
         )
     else:
         yield Fact("memory", told)

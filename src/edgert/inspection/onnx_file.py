@@ -46,12 +46,13 @@ def inspect_onnx(path: Path) -> Inspection:
     model = graph.model
     from edgert.builds.source import read
 
+    source = read(path)
     layers, remarks = _layers(graph)
     return Inspection(
         path=str(path),
         format="onnx",
-        file_bytes=path.stat().st_size + _external_bytes(path),
-        precision=read(path).precision,
+        file_bytes=source.file_bytes,
+        precision=source.precision,
         inputs=tuple(_spec(v) for v in model.graph.input if v.name not in graph.initializers),
         outputs=tuple(map(_spec, model.graph.output)),
         layers=layers,
@@ -62,7 +63,7 @@ def inspect_onnx(path: Path) -> Inspection:
             "opset": ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in model.opset_import),
             **({"producer": _producer(model)} if model.producer_name else {}),
         },
-        metadata={entry.key: entry.value for entry in model.metadata_props},
+        metadata=source.metadata,
         remarks=remarks,
     )
 
@@ -144,18 +145,6 @@ def _shape(value: ValueInfoProto) -> tuple[int, ...]:
     """-1 for an open size."""
     dims = value.type.tensor_type.shape.dim
     return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in dims)
-
-
-def _external_bytes(path: Path) -> int:
-    import onnx
-
-    names = {
-        entry.value
-        for tensor in onnx.load(str(path), load_external_data=False).graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    return sum((path.parent / name).stat().st_size for name in names)
 
 
 def _producer(model: ModelProto) -> str:
