@@ -151,8 +151,8 @@ def latency(pipe, frames, count=300):
     return {"wall_us": 1e6 * float(np.median(walls)), "cpu_us": 1e6 * cpu, "stages_ms": stages}
 
 
-def equality(models, frames, wanted):
-    with make(models) as pipe:
+def equality(models, frames, wanted, precision):
+    with make(models, precision=precision) as pipe:
         return compare(list(pipe.run(frames)), wanted) | {"repr": repr(pipe)}
 
 
@@ -224,11 +224,16 @@ def main():
             for name, models in precisions.items():
                 with make(models, device="cpu") as pipe:
                     wanted[name] = list(pipe.run(frames))
-            # The same file on both, then what FP16 itself changes.
-            for name, other in (("fp32", "fp32"), ("fp16", "fp16"), ("fp16", "fp32")):
-                row = equality(precisions[name], frames, wanted[other])
-                figures.setdefault("equal", {})[f"{name}, CPU in {other}"] = row
-                print("equal", name, other, row, flush=True)
+            # The same file on both, then what TF32 and FP16 themselves change.
+            for text, name, precision, other in (
+                ("FP32", "fp32", "fp32", "fp32"),
+                ("FP32 with TF32 products", "fp32", "auto", "fp32"),
+                ("FP16", "fp16", "auto", "fp16"),
+                ("FP16", "fp16", "auto", "fp32"),
+            ):
+                row = equality(precisions[name], frames, wanted[other], precision)
+                figures.setdefault("equal", {})[f"{text} | {other.upper()}"] = row
+                print("equal", text, other, row, flush=True)
                 save()
         for name in args.precisions.split(","):
             models = precisions[name]

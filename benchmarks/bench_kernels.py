@@ -154,7 +154,7 @@ def bench_decode(gpu, candidates, most=300):
     check("decode in PyTorch", len(theirs), len(expected[0]), 0)
     check("decode in PyTorch", np.sort(theirs, 0), np.sort(expected[0], 0), 1e-3)
     name = f"decode + NMS of {host.shape[1:]}, {candidates} candidates, {len(boxes)} kept"
-    return measured(name, moved, edgert, with_torch, launches=2)
+    return measured(name, moved, edgert, with_torch)
 
 
 def bench_heatmaps(gpu, dtype, people=16, joints=17, height=96, width=72):

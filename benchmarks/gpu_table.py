@@ -9,11 +9,15 @@ from pathlib import Path
 
 
 def equal(figures):
-    yield "| networks in, CPU in | frames | people | within 1 px and 0.02 of score | same ids |"
-    yield "|---|---:|---:|---:|---:|"
+    yield (
+        "| networks in | on the CPU | frames | people with box and all joints within 1 px and "
+        "0.02 of score | joints within | same ids |"
+    )
+    yield "|---|---|---:|---:|---:|---:|"
     for name, row in figures.items():
         yield (
-            f"| {name} | {row['frames']} | {row['people']} | {100 * row['alike']:.1f} % "
+            f"| {name} | {row['frames']} | {100 * row['alike']:.1f} % of {row['people']} "
+            f"| {100 * row['joints_alike']:.2f} % "
             f"| {100 * row['frames_with_same_ids']:.0f} % of frames |"
         )
 

@@ -16,7 +16,6 @@ class Row:
     """Microseconds a call; of the others, None where they cannot do it or are not installed."""
 
     name: str
-    launches: int
     bytes: int
     floor_us: float
     edgert_us: float
@@ -72,7 +71,7 @@ def graph_or_eager(call, sets):
     return timed(everything, sets, 20, warmup=3), False
 
 
-def measured(name, moved, edgert, torch_call, *, launches=1, cvcuda=None):
+def measured(name, moved, edgert, torch_call, *, cvcuda=None):
     """One row; `edgert(i, stream)` and the others work on buffer set i."""
     sets = set_count(moved)
 
@@ -85,12 +84,11 @@ def measured(name, moved, edgert, torch_call, *, launches=1, cvcuda=None):
     other = None if cvcuda is None else graph_or_eager(cvcuda, sets)[0]
     return Row(
         name,
-        launches,
         moved,
         floor,
         own,
         floor / own,
-        own - launches * empty_us(),
+        own - empty_us(),
         theirs,
         captured,
         other,

@@ -252,3 +252,26 @@ def test_nothing_is_left_on_the_device(model, driver):
     assert driver.fake_cuda_alive(None) > before
     pipe.close()
     assert driver.fake_cuda_alive(None) == before
+
+
+@pytest.mark.parametrize(("precision", "tf32"), [("auto", "1"), ("fp32", "0")])
+def test_fp32_that_is_asked_for_is_not_tf32(model, monkeypatch, precision, tf32):
+    from edgert.availability import Choice
+    from edgert.engines import load, onnxruntime_cuda
+
+    asked = []
+
+    def open_session(path, threads, providers):
+        asked.append(providers[0][1]["use_tf32"])
+        raise edgert.UnavailableError("enough")
+
+    monkeypatch.setattr(load, "choose", lambda runtime, device: Choice("onnxruntime", device, ""))
+    monkeypatch.setattr(onnxruntime_cuda, "preload_cuda", lambda: None)
+    monkeypatch.setattr(
+        onnxruntime_cuda,
+        "OnnxRuntimeNetwork",
+        lambda path, threads, providers: open_session(path, threads, providers),
+    )
+    with pytest.raises(edgert.UnavailableError, match="enough"):
+        edgert.Engine(model("detector"), device="cuda:0", precision=precision)
+    assert asked == [tf32]

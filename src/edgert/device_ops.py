@@ -89,7 +89,8 @@ def decode_yolo(
     head = device_array(output, gpu)
     anchors = head.shape[-1]
     scratch = gpu.zeros([gpu.decode_scratch_bytes(anchors, max_detections)], np.dtype(np.uint8))
-    result = gpu.empty([gpu.decode_result_bytes(max_detections, 0)], np.dtype(np.uint8))
+    # All of it is copied to the host, however few boxes there are.
+    result = gpu.zeros([gpu.decode_result_bytes(max_detections, 0)], np.dtype(np.uint8))
     wanted = None
     if flags:
         wanted = gpu.empty([len(flags)], np.dtype(np.uint8))

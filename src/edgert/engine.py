@@ -26,7 +26,8 @@ class Engine:
             are here, else ONNX Runtime. An .onnx file is built for TensorRT once, and kept.
         device: "cpu", "cuda:0" or "auto".
         precision: What an .onnx file is built with for TensorRT: "fp32", "fp16", "int8", or "auto",
-            which is as the file says.
+            which is as the file says. On a GPU "fp32" is exact; "auto" leaves a runtime its way,
+            which is to multiply FP32 in TF32 where the GPU can.
         threads: Threads within an operator of the network; None: all cores.
         providers: ONNX Runtime execution providers in order of preference, instead of `device`.
         size: Network input (height, width), for models that leave it open.

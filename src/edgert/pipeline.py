@@ -57,7 +57,7 @@ class Pipeline:
         device: "cpu", "cuda:0", or "auto": a GPU where there is one that can be used. All networks
             work on one device.
         precision: "auto" runs a model as it is. "fp32", "fp16" and "int8" are what TensorRT builds
-            an .onnx file with, and insist on what other files have.
+            an .onnx file with, and insist on what other files have; "fp32" without TF32.
         classes: Names (from the model's metadata, else COCO's) or indices of the classes wanted;
             None: all.
         score_threshold: Detections below it are not looked at. None: 0.1 with a tracker, since

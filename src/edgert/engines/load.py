@@ -113,7 +113,12 @@ def _onnxruntime(path: Path, choice: Choice, wanted: Wanted) -> tuple[Network, s
     from edgert.engines.onnxruntime_cuda import OnnxRuntimeCudaNetwork
 
     try:
-        network = OnnxRuntimeCudaNetwork(path, ordinal=_ordinal(choice), threads=wanted.threads)
+        network = OnnxRuntimeCudaNetwork(
+            path,
+            ordinal=_ordinal(choice),
+            threads=wanted.threads,
+            tf32=wanted.precision != "fp32",
+        )
     except UnavailableError as error:
         if wanted.device != "auto":
             raise

@@ -30,6 +30,7 @@ class OnnxRuntimeCudaNetwork:
         path: The .onnx file, float32 or float16.
         ordinal: Number of the GPU.
         threads: Threads within an operator, of those that have no kernel on the GPU.
+        tf32: Let the GPU multiply FP32 in TF32, with 10 bits of each factor, where it can.
 
     Raises:
         ModelError: The file is missing or is no ONNX model.
@@ -38,11 +39,19 @@ class OnnxRuntimeCudaNetwork:
 
     runtime = "onnxruntime"
 
-    def __init__(self, path: str | Path, *, ordinal: int = 0, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        ordinal: int = 0,
+        threads: int | None = None,
+        tf32: bool = True,
+    ) -> None:
         self.path = str(path)
         self.device = f"cuda:{ordinal}"
         self._ordinal = ordinal
         self._threads = threads
+        self._tf32 = tf32
         preload_cuda()
         self._on_host: OnnxRuntimeNetwork | None = None
         found = self._from_host()
@@ -110,6 +119,7 @@ class OnnxRuntimeCudaNetwork:
             # Memory that the shapes need and no more: a lane's shapes are known from its warm-up.
             "arena_extend_strategy": "kSameAsRequested",
             "cudnn_conv_algo_search": "HEURISTIC",
+            "use_tf32": "1" if self._tf32 else "0",
             **options,
         }
         return [("CUDAExecutionProvider", chosen), "CPUExecutionProvider"]
