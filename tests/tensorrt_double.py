@@ -71,6 +71,7 @@ class IOptimizationProfile:
 class IBuilderConfig:
     def __init__(self):
         self.told, self.profiles, self.pools, self.cache = set(), [], {}, None
+        self.cleared = set()
         self.DLA_core = -1
         self.default_device_type = None
         self.hardware_compatibility_level = None
@@ -81,6 +82,9 @@ class IBuilderConfig:
 
     def set_flag(self, flag):
         self.told.add(flag.name)
+
+    def clear_flag(self, flag):
+        self.cleared.add(flag.name)
 
     def set_memory_pool_limit(self, pool, pool_size):
         self.pools[pool.name] = pool_size

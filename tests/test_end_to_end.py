@@ -275,7 +275,8 @@ def test_same_on_a_gpu(model, dtype, joints, graphs):
     wanted, _ = results_of(detector, device="cpu")
     found, stats = results_of(host_engine(detector), graphs=graphs)
     assert_same(found, wanted)
-    assert stats["stages"]["boxes"]["count"] == 6
+    # The first frame's of each of two lanes.
+    assert stats["stages"]["boxes"]["count"] == 2
 
 
 @needs_fake_gpu

@@ -57,6 +57,14 @@ def test_strongly_typed_on_every_version(version, jetson, network):
     assert len(package.built) == 1
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_fp32_is_exact_and_auto_leaves_tf32(jetson, network, version):
+    package = jetson(version)
+    edgert.build(network)
+    assert not edgert.build(network, precision="fp32").cached
+    assert [config.cleared for _, config in package.built] == [set(), {"TF32"}]
+
+
 def test_what_is_asked_for_is_set(jetson, tmp_path):
     package = jetson("10.16.1.11")
     edgert.build(

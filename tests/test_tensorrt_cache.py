@@ -204,6 +204,14 @@ def test_another_version_is_named_and_built_anew(network, cache):
         assert build(network, cache, on_mismatch="error").cached
 
 
+def test_without_tf32_it_is_another_engine(network, cache):
+    first = build(network, cache)
+    exact = build(network, cache, precision="fp32")
+    assert not exact.cached
+    assert exact.path != first.path
+    assert first.manifest.precision == exact.manifest.precision == "fp32"
+
+
 def test_another_gpu_and_driver_are_named(monkeypatch, network, cache):
     """A cache that was copied from another machine."""
     from edgert import installed

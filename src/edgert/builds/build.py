@@ -94,7 +94,8 @@ def build(
     Args:
         model: The .onnx file: float, FP16, or with QuantizeLinear pairs (`edgert quantize`).
         precision: "auto": what the model says. "fp16" writes a float model in FP16 first, with FP32
-            inputs and outputs. "int8" and "fp32" are what the model has to be.
+            inputs and outputs. "int8" and "fp32" are what the model has to be; with "fp32" the GPU
+            multiplies without TF32, which "auto" leaves it.
         runtime: "tensorrt", "tensorrt-rtx", or "auto" for the first of them that is here.
         device: The GPU that is here, to build on and for.
         cache: Keep the engine in the cache folder, or in the folder that is named. False: it is

@@ -80,6 +80,8 @@ def configure(
         config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, options.workspace_bytes)
     if options.optimization_level is not None:
         config.builder_optimization_level = options.optimization_level
+    if options.precision == "fp32":
+        config.clear_flag(api.BuilderFlag.TF32)
     if options.sparse_weights:
         config.set_flag(api.BuilderFlag.SPARSE_WEIGHTS)
     if options.version_compatible:

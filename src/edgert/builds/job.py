@@ -124,6 +124,7 @@ def plan(
             # Beside another GPU an engine is not one that does not fit.
             "device": ordinal if asked["compute_capability"] is None else None,
             "precision": precision,
+            "tf32": options.precision != "fp32",
             # What it makes of a model may change with its version.
             "half": versions(bound)["edgert"] if convert else None,
             "weakly_typed": is_weakly_typed(bound, options),

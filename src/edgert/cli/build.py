@@ -47,7 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--precision",
         choices=("auto", "fp32", "fp16", "int8"),
         default="auto",
-        help="auto (default): what the model says; fp16 writes a float model in FP16 first",
+        help="auto (default): what the model says; fp16 writes a float model in FP16 first; fp32 "
+        "does without TF32",
     )
     add("--runtime", choices=("auto", "tensorrt", "tensorrt-rtx"), default="auto")
     add("--device", metavar="D", default="cuda:0", help="the GPU to build on (default: cuda:0)")
