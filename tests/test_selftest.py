@@ -189,7 +189,7 @@ def cuda_provider_here(monkeypatch):
     """ONNX Runtime's CUDA provider, which is ONNX Runtime on the CPU enqueued on the fake."""
     from host_network import HostNetwork
 
-    def make(path, *, ordinal=0, threads=None, **options):
+    def make(path, *, ordinal=0, threads=None, tf32=True, **options):
         return HostNetwork(path, **options)
 
     monkeypatch.setattr(onnxruntime_engine, "cuda_state", lambda: "ok")
