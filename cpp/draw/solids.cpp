@@ -123,7 +123,9 @@ inline Place place_at(const Outline& o, float dx, float dy) {
   // An implicit function over the length of its gradient: the distance to first order.
   const float gradient = std::sqrt(steep * steep + v * v) + 1e-9f;
   const float side = radius - std::abs(v);
-  const float depth = past > 0.0f ? (radius - rho) * rho / gradient : side;
+  const float capped = (radius - rho) * rho / gradient;
+  // Beside a flat end the gradient is too steep; no cap is wider than what it closes.
+  const float depth = past > 0.0f ? (capped < side ? capped : side) : side;
   const float softness = past > 0.0f ? o.cap_softness : o.side_softness;
   const float thickness = 2.0f * radius / softness;
   const float full = thickness < 1.0f ? thickness : 1.0f;  // of what is thinner than its edges
@@ -147,6 +149,8 @@ struct Run {
 
 inline void shade_run(const Solid& solid, const Outline& o, const Light& light, std::uint32_t seed,
                       float first_x, float dy, Run& run) {
+  const float grain = std::clamp(solid.grain, 0.0f, 1.0f);
+  const float steps_per_radius = 3.0f + 25.0f * grain;  // coarse cloth, fine leaves
   for (int i = 0; i < kRun; ++i) {
     const Place place = place_at(o, first_x + static_cast<float>(i), dy);
     run.weights[i] = static_cast<int>(place.coverage * 256.0f + 0.5f);
@@ -157,16 +161,14 @@ inline void shade_run(const Solid& solid, const Outline& o, const Light& light, 
     const float facing = positive(nx * light.x + ny * light.y + nz * light.z);
     const float rim = 0.72f + 0.28f * nz;  // less of the sky is seen there; limbs stand out
     // Cells of cloth: fixed to the body, not to the picture.
-    const float steps_per_radius = 3.0f;
     const float cell_u = place.along * o.length * steps_per_radius / (place.radius + 1.0f);
     const float clipped = place.across > 2.0f ? 2.0f : place.across < -2.0f ? -2.0f : place.across;
-    const float cell_v = (clipped + 4.0f) * steps_per_radius;
+    const float cell_v = (clipped + 2.0f) * steps_per_radius;
     const auto cell = static_cast<std::uint32_t>(static_cast<int>(cell_u)) * 64u +
                       static_cast<std::uint32_t>(static_cast<int>(cell_v)) + seed;
     const float noise =
         static_cast<float>(static_cast<int>(scrambled(cell) >> 16)) * (1.0f / 32768.0f) - 1.0f;
-    const float level =
-        (light.ambient + light.direct * facing) * rim * (1.0f + solid.grain * noise);
+    const float level = (light.ambient + light.direct * facing) * rim * (1.0f + grain * noise);
     const float turned = nx * solid.patch_axis[0] + ny * solid.patch_axis[1] +
                          nz * solid.patch_axis[2] - solid.patch_threshold;
     const float soft = positive(0.5f + turned * (place.radius + 1.0f));

@@ -66,7 +66,7 @@ _SHANK, _THIGH, _ANKLE_HEIGHT, _FOOT = 0.246, 0.245, 0.039, 0.152
 _UPPER_ARM, _FOREARM, _HAND = 0.186, 0.146, 0.075
 _HALF_HIPS, _HALF_SHOULDERS = 0.075, 0.115  # the joints' centres lie within the outline
 _TRUNK = 0.288  # from the hips to the shoulders
-_NECK, _HEAD = 0.052, 0.075  # from the shoulders up to the neck, to the head's centre from there
+_NECK, _HEAD = 0.050, 0.070  # from the shoulders up to the neck, to the head's centre from there
 
 
 @dataclass(frozen=True)
@@ -218,4 +218,5 @@ def _oriented(vector: _Floats, out: _Floats, forward: _Floats) -> _Floats:
 
 
 def _unit(vectors: _Floats) -> _Floats:
-    return vectors / np.maximum(length(vectors), 1e-9)[:, None]
+    units: _Floats = vectors / np.maximum(length(vectors), 1e-9)[:, None]
+    return units

@@ -35,7 +35,8 @@ class Dice:
     def uniform(self, low: float, high: float, count: int) -> _Floats:
         """(count,) numbers in [low, high)."""
         shares = (self.words(count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        return low + (high - low) * shares
+        numbers: _Floats = low + (high - low) * shares
+        return numbers
 
     def between(self, low: float, high: float) -> float:
         """One number in [low, high)."""

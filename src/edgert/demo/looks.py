@@ -40,7 +40,7 @@ PARTS = (
     Part("hips", "left_hip", "right_hip", (0.058, 0.058), nearer=-0.02),
     Part("trunk", "pelvis", "chest", (0.088, 0.112), (0.5, 0.42)),
     Part("neck", "chest", "chin", (0.034, 0.030), nearer=-0.01),
-    Part("head", "chin", "crown", (0.0415, 0.045)),
+    Part("head", "chin", "crown", (0.044, 0.047)),
     Part("long_hair", "crown", "nape", (0.044, 0.036)),
     Part("hat", "hat", "hat", (0.049, 0.049), (0.75, 0.75), nearer=0.03),
     Part("brim", "hat", "brim", (0.035, 0.030), (0.4, 0.5), nearer=0.03),

@@ -220,6 +220,6 @@ class Scene:
 
 
 def _check(name: str, value: float, low: float, high: float | None) -> None:
-    if value < low or (high is not None and value > high):
+    if not (value >= low and (high is None or value <= high)):
         limit = f"{low} or more" if high is None else f"{low} to {high}"
         raise ValueError(f"{name}: {value}; expected {limit}")

@@ -120,7 +120,8 @@ class _Painter:
 
     def _sky(self, y: _Floats) -> _Floats:
         haze = np.clip((y - 8) / 60, 0, 1)[..., None]
-        return self._light.sky * (1.06 - 0.22 * haze)
+        sky: _Floats = self._light.sky * (1.06 - 0.22 * haze)
+        return sky
 
     def _noise(self, u: _Floats, v: _Floats) -> _Floats:
         """From 0 to 1, another number for each cell of the unit grid."""

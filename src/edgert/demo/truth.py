@@ -13,7 +13,7 @@ __all__ = ["joint_truth", "shares_within"]
 
 _Floats = npt.NDArray[np.float64]
 
-# A body's own part hides a joint that lies deeper than this behind its middle, as a share of height.
+# A part of the own body hides a joint this far behind its middle, as a share of the height.
 _DEEP = 0.07
 _JOINTS = 17
 
