@@ -1,6 +1,8 @@
 """Rendered streets: the truth is what the picture shows, and both come from the seed alone."""
 
 import hashlib
+import importlib
+import itertools
 import os
 import subprocess
 import sys
@@ -119,9 +121,8 @@ def test_people_are_where_the_picture_is_not_the_empty_street(seed, fisheye):
     near[:-1] |= someone[1:]
     near[:, 1:] |= near[:, :-1].copy()
     near[:, :-1] |= near[:, 1:].copy()
-    rest = ~near & (np.abs(frame.labels - frame.labels) == 0)
-    brighter = (frame.image.astype(int) - empty.image).max(axis=2)[rest]
-    assert (brighter > 2).mean() < 0.002
+    brighter = (frame.image.astype(int) - empty.image).max(axis=2)[~near]
+    assert (brighter > 0).mean() < 0.0005
 
 
 @scenes
@@ -196,30 +197,30 @@ def test_left_is_left_of_the_person(seed):
 
 
 def test_those_who_walk_look_where_they_go():
-    before, after = (still(4, people=40, size=(720, 1280))[index] for index in (10, 11))
-    right, shoulders = [], []
-    for person, person_id in enumerate(after.ids.tolist()):
-        match = np.flatnonzero(before.ids == person_id)
-        whole = (after.visibility[person] > 0).all() and match.size
-        if not whole or not (before.visibility[match[0]] > 0).all():
+    """Which way they go is what their places on the ground say, not what is drawn."""
+    scene = still(4, people=40, size=(720, 1280))
+    frame = scene[10]
+    who = frame.ids - 1
+    step = scene._walks.at(who, 0.44)[0] - scene._walks.at(who, 0.40)[0]
+    noses, hips, deep = 0, 0, 0
+    for person, (x, _, z) in enumerate(step):
+        joints = frame.keypoints[person, :, 0]
+        if not (frame.visibility[person] > 0).all() or max(abs(x), abs(z)) < 0.02:
             continue
-        hips = [JOINT["left_hip"], JOINT["right_hip"]]
-        ankles = [JOINT["left_ankle"], JOINT["right_ankle"]]
-        step = after.keypoints[person, hips].mean(axis=0) - before.keypoints[match[0], hips].mean(
-            axis=0
-        )
-        height = after.boxes[person, 3] - after.boxes[person, 1]
-        assert np.abs(step).max() < 0.06 * height
-        assert after.keypoints[person, ankles, 1].mean() > after.keypoints[person, 0, 1]
-        if abs(step[0]) > 0.008 * height:
-            ears = after.keypoints[person, [JOINT["left_ear"], JOINT["right_ear"]], 0].mean()
-            right.append((after.keypoints[person, JOINT["nose"], 0] - ears) * step[0] > 0)
-        if step[1] < -0.004 * height:  # away from us: left is left
-            left, other = after.keypoints[person, [JOINT["left_hip"], JOINT["right_hip"]], 0]
-            shoulders.append(left < other)
-    assert len(right) >= 8
-    assert all(right)
-    assert all(shoulders)
+        if abs(x) > 2 * abs(z):  # across: the nose goes before the ears
+            ears = joints[[JOINT["left_ear"], JOINT["right_ear"]]].mean()
+            assert (joints[JOINT["nose"]] - ears) * x > 0
+            # The right side is ours where they go to the right: it hides the left.
+            near, far = ("right", "left") if x > 0 else ("left", "right")
+            sides = [frame.visibility[person, JOINT[f"{side}_shoulder"]] for side in (near, far)]
+            noses, deep = noses + 1, deep + (sides[0] >= sides[1])
+        elif abs(z) > abs(x):  # away from us left is left, towards us right is
+            left, right = joints[JOINT["left_hip"]], joints[JOINT["right_hip"]]
+            assert (right - left) * z > 0
+            hips += 1
+    assert noses >= 10
+    assert deep >= 0.9 * noses
+    assert hips >= 2
 
 
 def test_faces_that_look_away_are_hidden():
@@ -235,13 +236,15 @@ def test_people_stay_themselves_enter_and_leave():
     everyone = [set(frame.ids.tolist()) for frame in frames]
     assert everyone[-1] - everyone[0]
     assert everyone[0] - everyone[-1]
-    for before, after in zip(frames, frames[1:], strict=False):
+    for before, after in itertools.pairwise(frames):
         _, one, other = np.intersect1d(before.ids, after.ids, return_indices=True)
         way = np.abs(before.boxes[one].reshape(-1, 2, 2).mean(1)
                      - after.boxes[other].reshape(-1, 2, 2).mean(1)).max(axis=1)  # fmt: skip
         tall = after.boxes[other, 3] - after.boxes[other, 1]
         # At 5 frames a second, 1.75 m/s and the swing of arms.
-        assert (way < 0.45 * tall + 3).all()
+        inside = ~np.array([touches_edge(b, (180, 320)) for b in after.boxes[other]], bool)
+        inside &= ~np.array([touches_edge(b, (180, 320)) for b in before.boxes[one]], bool)
+        assert (way < 0.45 * tall + 3)[inside].all()
     counts = [len(ids) for ids in everyone]
     assert 0.5 * 15 <= np.median(counts) <= 15
 
@@ -290,23 +293,28 @@ def test_the_same_seed_gives_the_same_bits_in_any_order_and_thread():
 PROBE = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_demo import Scene, digest
-print(digest(Scene(11, 20, (180, 320), 9)[4]), digest(Scene(12, 20, (180, 320), 9, fisheye=True)[8]))
+from test_demo import golden
+print(*golden())
 """
 # Recorded once: other machines, compilers and versions of NumPy must come to the same.
-GOLDEN = ("", "")
+GOLDEN = (
+    "60c621a8815e1888deb0f4c53506313d8365ecd33b4e6c5946163f0d50a5a879",
+    "40e64b98470826b25e8522e6fe54b3b03ced5e774020d8d30ac5d1b3c25c7305",
+)
+
+
+def golden():
+    straight, bent = (Scene(seed, 20, (180, 320), 9, fisheye=seed == 12) for seed in (11, 12))
+    return digest(straight[4]), digest(bent[8])
 
 
 def test_bits_are_those_of_every_other_machine():
-    found = (
-        digest(Scene(11, 20, (180, 320), 9)[4]),
-        digest(Scene(12, 20, (180, 320), 9, fisheye=True)[8]),
-    )
-    assert found == GOLDEN
+    assert golden() == GOLDEN
 
 
 def test_bits_need_no_instruction_set_of_numpys():
-    from numpy.core import _multiarray_umath as umath
+    home = "_core" if hasattr(np, "_core") else "core"
+    umath = importlib.import_module(f"numpy.{home}._multiarray_umath")
 
     optional = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name)]
     if not optional:

@@ -222,7 +222,8 @@ static_assert(kPartsPerOwner == 1 << 5 && (kNoLabel >> 5) == -1);
 EDGERT_MULTIVERSION
 void draw_solid(const Picture& picture, std::int16_t* labels, const Solid& solid,
                 const Outline& outline, int label, const Light& light, Extent& extent) {
-  const std::uint32_t seed = static_cast<std::uint32_t>(label) * 0x3c6ef372u;
+  // Not of the owner, whose number changes from frame to frame as others pass.
+  const auto seed = static_cast<std::uint32_t>(label % kPartsPerOwner) * 0x3c6ef372u;
   Run run;
   for (int y = outline.top; y < outline.bottom; ++y) {
     const Span span = span_of(outline, y, picture.width);
