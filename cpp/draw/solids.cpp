@@ -96,27 +96,37 @@ inline Span span_of(const Outline& o, int y, int width) {
 
 // Where a pixel lies on a capsule.
 struct Place {
-  float along;   // from 0 at the start to 1 at the end
-  float across;  // in radii, from -1 to 1 within
-  float beyond;  // an end, in radii, signed as the axis
-  float radius;  // here
+  float lengthwise;  // pixels from the start
+  float along;       // from 0 at the start to 1 at the end
+  float across;      // in radii, from -1 to 1 within
+  float beyond;      // an end, in radii, signed as the axis
+  float radius;      // here
   float coverage;
 };
 
+// Choices between values that are there already: a choice between computations would be a branch,
+// and a loop with a branch no vector.
+inline float lower(float a, float b) {
+  return a < b ? a : b;
+}
 inline float positive(float v) {
   return v > 0.0f ? v : 0.0f;
+}
+inline float is_positive(float v) {
+  return v > 0.0f ? 1.0f : 0.0f;
 }
 
 inline Place place_at(const Outline& o, float dx, float dy) {
   const float u = dx * o.unit_x + dy * o.unit_y;
   const float v = dy * o.unit_x - dx * o.unit_y;
   const float scaled = u * o.inverse_length;
-  const float floored = scaled > 0.0f ? scaled : 0.0f;
-  const float along = floored < 1.0f ? floored : 1.0f;
+  const float along = lower(positive(scaled), 1.0f);
   const float radius = o.start_radius + o.taper * along;
   const float before = positive(-u), after = positive(u - o.length);
-  const float sharpness = before > 0.0f ? o.start_sharpness : o.end_sharpness;
+  const float sharpness =
+      is_positive(before) * (o.start_sharpness - o.end_sharpness) + o.end_sharpness;
   const float past = before + after;  // one of them is 0
+  const float is_past = is_positive(past);
   const float b = past * sharpness;
   const float rho = std::sqrt(b * b + v * v);
   const float steep = b * sharpness;
@@ -125,14 +135,14 @@ inline Place place_at(const Outline& o, float dx, float dy) {
   const float side = radius - std::abs(v);
   const float capped = (radius - rho) * rho / gradient;
   // Beside a flat end the gradient is too steep; no cap is wider than what it closes.
-  const float depth = past > 0.0f ? (capped < side ? capped : side) : side;
-  const float softness = past > 0.0f ? o.cap_softness : o.side_softness;
-  const float thickness = 2.0f * radius / softness;
-  const float full = thickness < 1.0f ? thickness : 1.0f;  // of what is thinner than its edges
+  const float depth = side + is_past * (lower(capped, side) - side);
+  const float softness = o.side_softness + is_past * (o.cap_softness - o.side_softness);
+  const float full = lower(2.0f * radius / softness, 1.0f);  // of what is thinner than its edges
   const float raw = positive(0.5f + depth / softness);
   const float inverse_radius = 1.0f / (radius + 1e-6f);
-  return {along, v * inverse_radius, (after - before) * sharpness * inverse_radius, radius,
-          raw < full ? raw : full};
+  return {
+      u,      along,           v * inverse_radius, (after - before) * sharpness * inverse_radius,
+      radius, lower(raw, full)};
 }
 
 inline std::uint32_t scrambled(std::uint32_t v) {  // to noise; two rounds of multiply and fold
@@ -147,8 +157,9 @@ struct Run {
   int weights[kRun];  // 256 covers all
 };
 
-inline void shade_run(const Solid& solid, const Outline& o, const Light& light, std::uint32_t seed,
-                      float first_x, float dy, Run& run) {
+// By value: what it stores into might else be what it reads.
+inline void shade_run(const Solid solid, const Outline o, const Light light, std::uint32_t seed,
+                      float first_x, float dy, Run& __restrict run) {
   const float grain = std::clamp(solid.grain, 0.0f, 1.0f);
   const float steps_per_radius = 3.0f + 25.0f * grain;  // coarse cloth, fine leaves
   for (int i = 0; i < kRun; ++i) {
@@ -161,9 +172,8 @@ inline void shade_run(const Solid& solid, const Outline& o, const Light& light, 
     const float facing = positive(nx * light.x + ny * light.y + nz * light.z);
     const float rim = 0.72f + 0.28f * nz;  // less of the sky is seen there; limbs stand out
     // Cells of cloth: fixed to the body, not to the picture.
-    const float cell_u = place.along * o.length * steps_per_radius / (place.radius + 1.0f);
-    const float clipped = place.across > 2.0f ? 2.0f : place.across < -2.0f ? -2.0f : place.across;
-    const float cell_v = (clipped + 2.0f) * steps_per_radius;
+    const float cell_u = place.lengthwise * steps_per_radius / (place.radius + 1.0f);
+    const float cell_v = lower(positive(place.across + 2.0f), 4.0f) * steps_per_radius;
     const auto cell = static_cast<std::uint32_t>(static_cast<int>(cell_u)) * 64u +
                       static_cast<std::uint32_t>(static_cast<int>(cell_v)) + seed;
     const float noise =
@@ -172,11 +182,11 @@ inline void shade_run(const Solid& solid, const Outline& o, const Light& light, 
     const float turned = nx * solid.patch_axis[0] + ny * solid.patch_axis[1] +
                          nz * solid.patch_axis[2] - solid.patch_threshold;
     const float soft = positive(0.5f + turned * (place.radius + 1.0f));
-    const float patch = soft < 1.0f ? soft : 1.0f;
+    const float patch = lower(soft, 1.0f);
     const float stripe = place.along * solid.stripes;
     const float phase = stripe - static_cast<float>(static_cast<int>(stripe));
-    const float band = phase > 0.5f ? 1.0f : 0.0f;
-    const float mix = patch > band ? patch : band;
+    const float band = is_positive(phase - 0.5f);
+    const float mix = patch + band - patch * band;
     run.blue[i] = level * (solid.colour[0] + mix * (solid.patch_colour[0] - solid.colour[0]));
     run.green[i] = level * (solid.colour[1] + mix * (solid.patch_colour[1] - solid.colour[1]));
     run.red[i] = level * (solid.colour[2] + mix * (solid.patch_colour[2] - solid.colour[2]));
