@@ -211,9 +211,8 @@ void test_absurd_numbers() {
     std::vector<Extent> extents(1, kNothing);
     const std::vector<Solid> solids = {solid_of({5, 5}, {6, 6}, 2, 2, 1, 1)};
     const std::vector<std::int16_t> labels = {static_cast<std::int16_t>(label)};
-    CHECK_THROWS(
-        draw_solids(sheet.picture(), sheet.labels.data(), solids, labels, kWhite, extents),
-        edgert::InvalidArgument);
+    CHECK_THROWS(draw_solids(sheet.picture(), sheet.labels.data(), solids, labels, kWhite, extents),
+                 edgert::InvalidArgument);
   }
 }
 

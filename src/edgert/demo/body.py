@@ -214,9 +214,9 @@ def _turned_down(sole: _Floats, forward: _Floats) -> _Floats:
 
 
 def _oriented(vector: _Floats, out: _Floats, forward: _Floats) -> _Floats:
-    return vector[:, 0:1] * out + vector[:, 1:2] * _UP + vector[:, 2:3] * forward
+    turned: _Floats = vector[:, 0:1] * out + vector[:, 1:2] * _UP + vector[:, 2:3] * forward
+    return turned
 
 
 def _unit(vectors: _Floats) -> _Floats:
-    units: _Floats = vectors / np.maximum(length(vectors), 1e-9)[:, None]
-    return units
+    return vectors / np.maximum(length(vectors), 1e-9)[:, None]

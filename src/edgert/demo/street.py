@@ -120,8 +120,7 @@ class _Painter:
 
     def _sky(self, y: _Floats) -> _Floats:
         haze = np.clip((y - 8) / 60, 0, 1)[..., None]
-        sky: _Floats = self._light.sky * (1.06 - 0.22 * haze)
-        return sky
+        return self._light.sky * (1.06 - 0.22 * haze)
 
     def _noise(self, u: _Floats, v: _Floats) -> _Floats:
         """From 0 to 1, another number for each cell of the unit grid."""
@@ -129,7 +128,8 @@ class _Painter:
         b = np.floor(v).astype(np.int64).astype(np.uint32)
         mix = a * np.uint32(0x9E3779B1) + b * np.uint32(0x85EBCA6B) + np.uint32(self._salt)
         mix = (mix ^ (mix >> np.uint32(15))) * np.uint32(0xC2B2AE35)
-        return (mix ^ (mix >> np.uint32(13))).astype(np.float64) / 2.0**32
+        noise: _Floats = (mix ^ (mix >> np.uint32(13))).astype(np.float64) / 2.0**32
+        return noise
 
     def _smooth_noise(self, u: _Floats, v: _Floats) -> _Floats:
         a, b = u - np.floor(u), v - np.floor(v)
