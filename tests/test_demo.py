@@ -346,6 +346,8 @@ def test_shake_blur_and_noise_change_what_they_say():
     # All of a picture moves by the same way.
     assert np.ptp(moved[0][both], axis=0).max() < 1e-3
     assert np.abs(moved[0][both]).max() > 0.05
+    # ... the street's, too.
+    np.testing.assert_allclose(moved[0][both].mean(axis=0), shaken._shake.at(0.4), atol=1e-3)
 
 
 @pytest.mark.parametrize(

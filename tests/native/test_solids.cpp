@@ -187,6 +187,10 @@ void test_light_and_patch() {
   Sheet blurred(60, 60, 0);
   draw(blurred, {moving}, {0}, 1);
   CHECK(blurred.at(18, 30) > 20 && blurred.at(22, 30) < 235);
+  // Beside a flat end that cuts through pixels there is nothing.
+  Sheet flat(60, 60, 0);
+  draw(flat, {solid_of({30, 20.2f}, {30, 40.2f}, 10, 10, 0, 0)}, {0}, 1);
+  for (int x = 45; x < 60; ++x) CHECK(flat.at(x, 19) == 0 && flat.at(x, 40) == 0);
   CHECK(blurred.at(30, 17) == 0 && blurred.at(30, 21) > 250);
 }
 
