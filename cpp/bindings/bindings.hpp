@@ -23,6 +23,7 @@ void bind_draw(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_pipeline(py::module_& module);
 void bind_quant(py::module_& module);
+void bind_solids(py::module_& module);
 void bind_track(py::module_& module);
 
 // What the bytes of an image mean.

@@ -25,6 +25,7 @@ PYBIND11_MODULE(_core, m) {
   bind_pipeline(m);
   bind_ops(m);
   bind_draw(m);
+  bind_solids(m);
   bind_quant(m);
 }
 

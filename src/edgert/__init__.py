@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgert._core import __version__, num_threads, set_num_threads
 
 if TYPE_CHECKING:
-    from edgert import ops, quant
+    from edgert import demo, ops, quant
     from edgert._core import ByteTrack
     from edgert.availability import backends
     from edgert.builds.build import Built, build
@@ -49,6 +49,7 @@ __all__ = [
     "__version__",
     "backends",
     "build",
+    "demo",
     "num_threads",
     "ops",
     "quant",
@@ -79,7 +80,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("ops", "quant"):
+    if name in ("demo", "ops", "quant"):
         return import_module(f"edgert.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'edgert' has no attribute {name!r}")

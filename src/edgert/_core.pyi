@@ -276,3 +276,18 @@ def draw_shapes(
         tuple[int, int, NDArray[np.uint8], tuple[int, int, int], tuple[int, int, int]]
     ],
 ) -> None: ...
+def draw_solids(
+    image: NDArray[np.uint8],
+    labels: NDArray[np.int16],
+    solids: NDArray[np.float32],
+    solid_labels: NDArray[np.int16],
+    light: tuple[float, float, float, float, float],
+    owner_count: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+def cast_shadows(image: NDArray[np.uint8], shadows: NDArray[np.float32], strength: int) -> None: ...
+def expose(
+    source: NDArray[np.uint8], target: NDArray[np.uint8], taps: NDArray[np.int32]
+) -> None: ...
+def add_noise(
+    image: NDArray[np.uint8], noise: NDArray[np.int8], row_offsets: NDArray[np.int64]
+) -> None: ...
