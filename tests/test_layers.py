@@ -82,6 +82,14 @@ def test_one_file_imports_each_runtime(module: str, owner: str) -> None:
     assert relative(users) <= {f"src/edgert/{owner}"}
 
 
+def test_only_architectures_import_pytorch() -> None:
+    statement = re.compile(r"^\s*(import|from)\s+torch\b", re.MULTILINE)
+    users = [p for p in files(PYTHON, ".py", ".pyx") if statement.search(p.read_text())]
+    assert users, "nobody imports torch: has the house moved?"
+    assert {path.parent for path in users} == {PYTHON / "architectures"}
+    assert "src/edgert/architectures/catalogue.py" not in relative(users)
+
+
 def test_the_library_does_not_know_its_command_line() -> None:
     statement = re.compile(r"^\s*(import|from)\s+edgert\.cli\b", re.MULTILINE)
     users = [p for p in files(PYTHON, ".py") if statement.search(p.read_text())]

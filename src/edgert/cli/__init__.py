@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     from edgert.cli import debug as debug_command
     from edgert.cli import doctor as doctor_command
     from edgert.cli import eval as eval_command
+    from edgert.cli import export as export_command
     from edgert.cli import inspect as inspect_command
     from edgert.cli import quantize as quantize_command
     from edgert.cli import run as run_command
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run_command.add_parser(commands)
     eval_command.add_parser(commands)
+    export_command.add_parser(commands)
     build_command.add_parser(commands)
     quantize_command.add_parser(commands)
     sensitivity_command.add_parser(commands)
