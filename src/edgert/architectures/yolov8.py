@@ -88,7 +88,13 @@ class Yolov8(nn.Module):
         levels = self.levels(images)
         grids = [(int(level.shape[2]), int(level.shape[3])) for level in levels]
         centers, strides = cell_centers(grids, images.device)
-        rows = torch.cat([level.flatten(2) for level in levels], 2)
+        values = 4 * self.shape.bins + len(self.shape.names)
+        # -1 stands for the batch: the only size that an exported model leaves open.
+        flat = [
+            level.reshape(-1, values, height * width)
+            for level, (height, width) in zip(levels, grids, strict=True)
+        ]
+        rows = torch.cat(flat, 2)
         boxes = self.boxes(rows[:, : 4 * self.shape.bins], centers, strides)
         low, high = boxes.split(2, 1)
         scores = rows[:, 4 * self.shape.bins :].sigmoid()
@@ -105,7 +111,6 @@ class Yolov8(nn.Module):
         Returns:
             (B, 4, A) xyxy in network pixels.
         """
-        # -1 stands for the batch: the only size that an exported model leaves open.
         bins = sides.reshape(-1, 4, self.shape.bins, strides.shape[0]).transpose(1, 2)
         low, high = self.model[-1].dfl(bins.softmax(1)).squeeze(1).split(2, 1)
         return torch.cat([centers - low * strides, centers + high * strides], 1)
@@ -149,13 +154,13 @@ class _C2f(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, blocks: int, *, shortcut: bool = False) -> None:
         super().__init__()
-        half = outputs // 2
+        half = self.half = outputs // 2
         self.cv1 = _Conv(inputs, 2 * half)
         self.cv2 = _Conv((2 + blocks) * half, outputs)
         self.m = nn.ModuleList(_Bottleneck(half, shortcut) for _ in range(blocks))
 
     def forward(self, value: Tensor) -> Tensor:
-        parts = list(self.cv1(value).chunk(2, 1))
+        parts = list(self.cv1(value).split(self.half, 1))
         for block in self.m:
             parts.append(block(parts[-1]))
         return self.cv2(torch.cat(parts, 1))

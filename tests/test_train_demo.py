@@ -1,0 +1,194 @@
+"""How the demo world's networks are trained: losses against plain loops, data against truth."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from edgert.architectures.catalogue import ARCHITECTURES
+from edgert.demo import Scene
+
+torch = pytest.importorskip("torch", reason="pip install 'edgert[export]'")
+pytest.importorskip("onnx", reason="pip install 'edgert[export]'")
+
+from edgert.architectures.export import export  # noqa: E402
+from edgert.architectures.weights import load, make  # noqa: E402
+from edgert.architectures.yolov8 import cell_centers  # noqa: E402
+
+import train_detector  # noqa: E402
+import train_pose  # noqa: E402
+from assignment import assign  # noqa: E402
+from boxes import generalized_iou, iou  # noqa: E402
+from data import Crops, Pictures, World, taught  # noqa: E402
+from losses import _distribution_loss, detection_loss, heatmap_loss  # noqa: E402
+
+torch.set_num_threads(1)
+GRIDS = [(12, 20), (6, 10), (3, 5)]
+
+
+def plain_iou(one, two):
+    width = min(one[2], two[2]) - max(one[0], two[0])
+    height = min(one[3], two[3]) - max(one[1], two[1])
+    common = max(width, 0) * max(height, 0)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, two)]
+    return common / (sum(areas) - common)
+
+
+def random_boxes(chance, count):
+    low = chance.uniform(0, [120, 60], (count, 2))
+    return np.concatenate([low, low + chance.uniform(12, 60, (count, 2))], 1)
+
+
+def plain_assign(scores, boxes, centers, truth):
+    """TOOD's rule, person by person and cell by cell."""
+    taken = {}
+    alignment = {}
+    for person, target in enumerate(truth):
+        inside = [
+            cell
+            for cell, (x, y) in enumerate(centers.T)
+            if target[0] < x < target[2] and target[1] < y < target[3]
+        ]
+        for cell in inside:
+            overlap = plain_iou(target, boxes[cell])
+            alignment[person, cell] = scores[cell] ** 0.5 * overlap**6
+        for cell in sorted(inside, key=lambda c: -alignment[person, c])[:10]:
+            taken.setdefault(cell, []).append(person)
+    owner, wanted = np.full(len(scores), -1), np.zeros(len(scores))
+    for cell, people in taken.items():
+        owner[cell] = max(people, key=lambda p: plain_iou(truth[p], boxes[cell]))
+    for person, target in enumerate(truth):
+        cells = np.flatnonzero(owner == person)
+        if len(cells):
+            best = max(plain_iou(target, boxes[cell]) for cell in cells)
+            most = max(alignment[person, cell] for cell in cells)
+            wanted[cells] = [alignment[person, cell] / most * best for cell in cells]
+    return owner, wanted
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_assignment_is_that_of_a_plain_loop(seed):
+    chance = np.random.default_rng(seed)
+    centers, strides = cell_centers(GRIDS, torch.device("cpu"))
+    centers = centers.double()
+    reach = strides.numpy()[:, None] * chance.uniform(0.5, 4, (len(strides), 4))
+    middle = centers.numpy().T
+    boxes = np.concatenate([middle - reach[:, :2], middle + reach[:, 2:]], 1)
+    scores, truth = chance.uniform(0.01, 1, len(boxes)), random_boxes(chance, seed + 1)
+    owner, wanted = assign(*map(torch.from_numpy, (scores, boxes)), centers, torch.tensor(truth))
+    expected_owner, expected = plain_assign(scores, boxes, centers.numpy(), truth)
+    # A cell without any overlap has no order among the ten; it teaches nothing.
+    teaches = expected > 1e-7
+    assert teaches.any()
+    np.testing.assert_array_equal(owner.numpy()[teaches], expected_owner[teaches])
+    np.testing.assert_allclose(wanted.numpy(), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_overlaps():
+    chance = np.random.default_rng(0)
+    one, two = random_boxes(chance, 50), random_boxes(chance, 50)
+    found = iou(torch.tensor(one), torch.tensor(two)).numpy()
+    np.testing.assert_allclose(found, list(map(plain_iou, one, two)), rtol=1e-6, atol=1e-9)
+    apart = torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[3.0, 0, 4, 1]])
+    assert generalized_iou(*apart).item() == pytest.approx(-0.5)  # 2 of the 4 around are empty
+    assert generalized_iou(apart[0], apart[0]).item() == pytest.approx(1)
+
+
+def test_a_distance_is_taught_as_the_two_bins_around_it():
+    logits = torch.full((1, 4, 8), -30.0)
+    logits[..., 2], logits[..., 3] = np.log(0.75), np.log(0.25)
+    distances = torch.full((1, 4), 2.25)
+    entropy = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    np.testing.assert_allclose(_distribution_loss(logits, distances), entropy, rtol=1e-5)
+    assert (_distribution_loss(logits, distances + 0.5) > entropy).all()
+    assert torch.isfinite(_distribution_loss(logits, torch.full((1, 4), 99.0))).all()
+
+
+def test_the_detector_learns_one_picture():
+    network = make(ARCHITECTURES["demo_detector"], seed=1).train()
+    chance = torch.Generator().manual_seed(2)
+    images = torch.rand(2, 3, 64, 64, generator=chance) * 0.2
+    truth = [torch.tensor([[12.0, 8.0, 36.0, 56.0]]), torch.zeros(0, 4)]
+    images[0, :, 8:56, 12:36] += 0.7
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        loss = detection_loss(network, images, truth)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    with torch.no_grad():
+        rows = network(images)  # the batch's own statistics: running ones lag in 60 steps
+    best = rows[0, :, rows[0, 4].argmax()]
+    box = torch.cat([best[:2] - best[2:4] / 2, best[:2] + best[2:4] / 2])
+    assert iou(box, truth[0][0]) > 0.6
+    assert rows[0, 4].max() > 2 * rows[1, 4].max()
+
+
+def test_heatmaps_are_gaussians_of_the_joints_that_count():
+    joints = torch.tensor([[[5.0, 7.0], [2.5, 3.0]]])
+    y, x = np.mgrid[0:16, 0:12]
+    exact = np.stack(
+        [np.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * 1.5**2)) for a, b in joints[0].numpy()]
+    )
+    heatmaps = torch.from_numpy(exact[None].astype(np.float32))
+    weights = torch.ones(1, 2)
+    assert heatmap_loss(heatmaps, joints, weights, 1.5) < 1e-12
+    heatmaps[0, 1] += 0.5
+    assert heatmap_loss(heatmaps, joints, weights, 1.5).item() == pytest.approx(0.125)
+    weights[0, 1] = 0
+    assert heatmap_loss(heatmaps, joints, weights, 1.5) < 1e-12
+    assert heatmap_loss(heatmaps, joints, 0 * weights, 1.5) == 0
+
+
+WORLD = World(5, size=(192, 320), people=20)
+
+
+def test_pictures_have_the_boxes_of_who_is_seen():
+    frame = next(WORLD.frames())
+    image, boxes = next(iter(Pictures(WORLD, (96, 160))))
+    assert image.shape == (3, 96, 160)
+    assert 0 <= image.min() < image.max() <= 1
+    assert len(boxes) > 0
+    np.testing.assert_allclose(boxes, frame.boxes[taught(frame)] / 2, atol=1e-3)
+
+
+def test_crops_have_their_joints_in_cells():
+    batch = list(itertools.islice(Crops(WORLD, (128, 96)), 40))
+    weights = np.stack([w.numpy() for *_, w in batch])
+    joints = np.stack([j.numpy() for _, j, _ in batch])
+    assert set(np.unique(weights)) == {0, 0.5, 1}
+    assert (joints[weights > 0] >= 0).all()
+    assert (joints[weights > 0] < [24, 32]).all()
+    # People stand: heads are above ankles, in the crop's middle.
+    known = (weights[:, [0, 15]] > 0).all(1)
+    assert known.any()
+    assert (joints[known, 0, 1] < joints[known, 15, 1] - 8).all()
+    assert abs(np.median(joints[weights > 0][:, 0]) - 12) < 2
+
+
+def test_scenes_differ():
+    frames = WORLD.frames()
+    first, ninth = next(frames), next(itertools.islice(frames, 7, None))
+    assert not np.array_equal(first.image, ninth.image)
+    again = Scene(5, 1, (192, 320), 1)
+    assert again.camera.height_m != Scene(6, 1, (192, 320), 1).camera.height_m
+
+
+@pytest.mark.parametrize(
+    ("script", "name"), [(train_detector, "demo_detector"), (train_pose, "demo_pose")]
+)
+def test_two_steps_leave_weights_to_export(script, name, tmp_path, capsys):
+    weights = tmp_path / "w.pt"
+    options = ["--steps", "2", "--batch", "2", "--workers", "0", "--device", "cpu"]
+    tiny = ["--frame", "192", "320", "--size", "64", "96", "-o", str(weights)]
+    losses = script.main([*options, *tiny])
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+    assert "step 2 of 2" in capsys.readouterr().out
+    made = export(load(name, weights), tmp_path / "net.onnx", size=(64, 96))
+    assert made.difference <= 1e-4

@@ -1,0 +1,134 @@
+"""Pictures and crops of the demo world, with their truth, as many as are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from edgert import ops
+from edgert.demo import Frame, Scene
+
+__all__ = ["Crops", "Pictures", "World", "gather_pictures"]
+
+# Who shows less than this, or is lower, is not taught: a network would learn to guess.
+_LEAST_VISIBLE, _LEAST_HEIGHT_PX = 0.3, 24
+_FRAMES_PER_SCENE = 8
+_STEP = 12  # frames between two that are taken: half a second
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what Pipeline's crops have
+_HIDDEN_WEIGHT = 0.5
+_PADDING = 1.25
+_STRIDE = 4
+
+
+@dataclass(frozen=True)
+class World:
+    """Which scenes are rendered.
+
+    Attributes:
+        seed: Of the first scene; each has a seed of its own. Validation keeps to other ones.
+        size: Height and width of the frames in pixels.
+        people: The most in a scene; each scene has 5 to as many.
+    """
+
+    seed: int
+    size: tuple[int, int] = (720, 1280)
+    people: int = 60
+
+    def frames(self) -> Iterator[Frame]:
+        """Frames without end; each worker of a loader renders scenes of its own."""
+        first, step = _worker()
+        number = self.seed + first
+        while True:
+            chance = np.random.default_rng(number)
+            people = int(chance.integers(min(5, self.people), self.people + 1))
+            length = _FRAMES_PER_SCENE * _STEP
+            fisheye = bool(chance.random() < 0.1)
+            scene = Scene(number, people, self.size, length, fisheye=fisheye)
+            for index in range(0, length, _STEP):
+                yield scene[index]
+            number += step
+
+
+def _worker() -> tuple[int, int]:
+    """The number of this process of a loader, and how many there are."""
+    info = get_worker_info()
+    return (0, 1) if info is None else (info.id, info.num_workers)
+
+
+def taught(frame: Frame) -> NDArray[np.bool_]:
+    """(N,) who is shown well enough."""
+    height = frame.boxes[:, 3] - frame.boxes[:, 1]
+    return (frame.visible >= _LEAST_VISIBLE) & (height >= _LEAST_HEIGHT_PX)
+
+
+class Pictures(IterableDataset):
+    """Letterboxed frames (3, H, W) in [0, 1], and boxes (N, 4) in network pixels.
+
+    Args:
+        world: The scenes.
+        size: Network input (height, width).
+    """
+
+    def __init__(self, world: World, size: tuple[int, int]) -> None:
+        self.world, self.size = world, size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for frame in self.world.frames():
+            image, to_frame = ops.letterbox(frame.image, size=self.size)
+            boxes = _to_network(frame.boxes[taught(frame)].reshape(-1, 2), to_frame)
+            yield torch.from_numpy(image[0]), torch.from_numpy(boxes.reshape(-1, 4))
+
+
+class Crops(IterableDataset):
+    """People (3, H, W), normalised, their joints (17, 2) in cells, and weights (17,).
+
+    A joint that is hidden counts half; one beyond the frame or the crop is not taught.
+
+    Args:
+        world: The scenes.
+        size: Network input (height, width).
+    """
+
+    def __init__(self, world: World, size: tuple[int, int]) -> None:
+        self.world, self.size = world, size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        chance = np.random.default_rng([self.world.seed, _worker()[0]])
+        limit = np.array([self.size[1], self.size[0]], np.float32)
+        for frame in self.world.frames():
+            people = np.flatnonzero(taught(frame))
+            if not len(people):
+                continue
+            # A detector's boxes are a few percent off.
+            boxes = frame.boxes[people]
+            extent = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+            boxes = boxes + extent * chance.normal(0, 0.04, boxes.shape).astype(np.float32)
+            crops, to_frame = ops.crop_people(
+                frame.image, boxes, size=self.size, mean=_MEAN, std=_STD, padding=_PADDING
+            )
+            for row, person in enumerate(people):
+                joints = _to_network(frame.keypoints[person], to_frame[row])
+                within = ((joints >= 0) & (joints < limit)).all(1)
+                seen = np.array([0, _HIDDEN_WEIGHT, 1], np.float32)[frame.visibility[person]]
+                yield (
+                    torch.from_numpy(crops[row]),
+                    torch.from_numpy(joints / _STRIDE),
+                    torch.from_numpy(seen * within),
+                )
+
+
+def gather_pictures(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
+    """A batch: boxes stay a list, for their numbers differ."""
+    return torch.stack([image for image, _ in items]), [boxes for _, boxes in items]
+
+
+def _to_network(points: NDArray[np.float32], to_frame: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(M, 2) frame pixels to network pixels."""
+    moved = np.linalg.solve(to_frame[:, :2], (points - to_frame[:, 2]).T).T
+    return np.ascontiguousarray(moved, np.float32)

@@ -1,0 +1,92 @@
+"""What the two networks are trained to make small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from edgert.architectures.yolov8 import Yolov8, cell_centers
+
+from assignment import assign
+from boxes import generalized_iou
+
+__all__ = ["detection_loss", "heatmap_loss"]
+
+# The weights of YOLOv8's three terms.
+_BOX_GAIN, _SCORE_GAIN, _SIDES_GAIN = 7.5, 0.5, 1.5
+
+
+def detection_loss(network: Yolov8, images: Tensor, truth: Sequence[Tensor]) -> Tensor:
+    """The loss of a detector of one class, a mean over what the cells are to score.
+
+    Overlap with the assigned box, binary cross-entropy of the scores, and the distribution focal
+    loss of the sides (Li et al. 2020, equation 6).
+
+    Args:
+        network: In training mode.
+        images: (B, 3, H, W) RGB in [0, 1].
+        truth: For each picture (N, 4) xyxy in network pixels; N may be 0.
+
+    Returns:
+        A scalar.
+    """
+    levels = network.levels(images)
+    grids = [(level.shape[2], level.shape[3]) for level in levels]
+    centers, strides = cell_centers(grids, images.device)
+    rows = torch.cat([level.flatten(2) for level in levels], 2).float()
+    bins = network.shape.bins
+    sides, logits = rows[:, : 4 * bins], rows[:, 4 * bins]
+    boxes = network.boxes(sides, centers, strides).float().transpose(1, 2)
+    total, score_sum = rows.new_zeros(()), rows.new_zeros(())
+    for index, people in enumerate(truth):
+        owner, wanted = assign(logits[index].detach().sigmoid(), boxes[index], centers, people)
+        score = functional.binary_cross_entropy_with_logits(logits[index], wanted, reduction="sum")
+        total = total + _SCORE_GAIN * score
+        score_sum = score_sum + wanted.sum()
+        cells = owner >= 0
+        if not cells.any():
+            continue
+        target, weight = people[owner[cells]], wanted[cells]
+        overlap = 1 - generalized_iou(boxes[index][cells], target)
+        x, y, stride = centers[0, cells], centers[1, cells], strides[cells]
+        away = [x - target[:, 0], y - target[:, 1], target[:, 2] - x, target[:, 3] - y]
+        distances = torch.stack(away, 1) / stride[:, None]
+        found = sides[index][:, cells].reshape(4, bins, -1).permute(2, 0, 1)
+        far = _distribution_loss(found, distances).mean(1)
+        total = total + (weight * (_BOX_GAIN * overlap + _SIDES_GAIN * far)).sum()
+    return total / score_sum.clamp(min=1)
+
+
+def _distribution_loss(logits: Tensor, distances: Tensor) -> Tensor:
+    """Cross-entropy with the two bins around a distance: (M, 4, bins), (M, 4) to (M, 4)."""
+    bins = logits.shape[-1]
+    distances = distances.clamp(0, bins - 1 - 0.01)
+    low = distances.long()
+    share = distances - low
+    chances = functional.log_softmax(logits, -1)
+    below, above = (chances.gather(-1, bin_[..., None])[..., 0] for bin_ in (low, low + 1))
+    return -(1 - share) * below - share * above
+
+
+def heatmap_loss(heatmaps: Tensor, joints: Tensor, weights: Tensor, sigma: float) -> Tensor:
+    """Mean squared error to Gaussians of height 1 (Sun et al. 2019, section 3).
+
+    Args:
+        heatmaps: (N, K, h, w) as predicted.
+        joints: (N, K, 2) x and y in cells.
+        weights: (N, K); 0 for a joint that is not taught.
+        sigma: Of the Gaussian, in cells.
+
+    Returns:
+        A scalar: the mean over all cells of the joints with a weight.
+    """
+    height, width = heatmaps.shape[2:]
+    x = torch.arange(width, device=heatmaps.device) - joints[..., 0, None]
+    y = torch.arange(height, device=heatmaps.device) - joints[..., 1, None]
+    across, down = torch.exp(-(x**2) / (2 * sigma**2)), torch.exp(-(y**2) / (2 * sigma**2))
+    wanted = down[..., :, None] * across[..., None, :]
+    errors = (heatmaps.float() - wanted).square().mean((2, 3))
+    return (errors * weights).sum() / weights.sum().clamp(min=1)
