@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -248,14 +246,3 @@ def test_random_weights_are_the_seeds():
 def test_sizes_grow():
     counts = [cost_of(on_paper(f"yolov8{s}"), (64, 64)).parameters for s in "nsmlx"]
     assert all(a < b for a, b in pairwise(counts))
-
-
-def test_without_pytorch_the_command_says_what_to_install():
-    program = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from edgert.cli import main\n"
-        "raise SystemExit(main(['export', 'yolov8n', '--random', '0', '--quiet']))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "package torch is not installed; pip install 'edgert[export]'" in done.stderr
