@@ -45,11 +45,11 @@ def on_paper(name):
 def test_yolov8_has_its_published_cost(name, millions, gflops):
     cost = cost_of(on_paper(name), (640, 640))
     assert round(cost.parameters / 1e6, 1) == millions
-    # l's 165.149 is published as 165.2: their counter adds a little beside convolutions.
+    # l's 165.149 is published as 165.2: here only convolutions are counted.
     assert 2 * cost.multiply_adds / 1e9 == pytest.approx(gflops, abs=0.052)
 
 
-# Table 1 and 3 of Sun et al. 2019: one FLOP a multiply-add, and 1024^3 of them a GFLOP.
+# Sun et al. 2019: one FLOP a multiply-add. All four agree only where a GFLOP is 1024^3 of them.
 @pytest.mark.parametrize(
     ("name", "size", "millions", "gflops"),
     [

@@ -97,7 +97,7 @@ def _trace(network: Yolov8 | HRNet, path: Path, size: tuple[int, int]) -> None:
             dynamic_axes={source: {0: "batch"}, target: {0: "batch"}},
             opset_version=_OPSET,
             do_constant_folding=True,
-            # The newer exporter writes opset 18 and converts down, which loses the open batch.
+            # The older exporter: it writes opset 17 itself, and needs no onnxscript.
             dynamo=False,
         )
 
