@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgert.demo.angles import cosine, length, sine
+from edgert.skeleton import COCO_17
 
 __all__ = ["POINTS", "Pose", "point", "points_of"]
 
@@ -15,23 +16,7 @@ _Floats = npt.NDArray[np.float64]
 
 # The 17 joints in COCO's order, then what only the drawing needs.
 POINTS = (
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
+    *COCO_17.joints,
     "chin",
     "crown",
     "neck",

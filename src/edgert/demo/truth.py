@@ -8,6 +8,7 @@ import numpy.typing as npt
 from edgert.demo import solids
 from edgert.demo.figures import Figures
 from edgert.demo.looks import PARTS
+from edgert.skeleton import COCO_17
 
 __all__ = ["joint_truth", "shares_within"]
 
@@ -15,7 +16,7 @@ _Floats = npt.NDArray[np.float64]
 
 # A part of the own body hides a joint this far behind its middle, as a share of the height.
 _DEEP = 0.07
-_JOINTS = 17
+_JOINTS = len(COCO_17.joints)
 
 
 def joint_truth(
