@@ -45,8 +45,9 @@ struct PackedPair {
   unsigned low, high;
 
   __device__ float shifted_byte(int i) const {
-    // An instruction holds one constant: with that of `shifted` in a register, which a compiler
-    // keeps there if it cannot know it, the selector need not be moved to one for each byte.
+    // An instruction holds one constant: with that of `shifted` in a register, where a compiler
+    // keeps it if it cannot know it (threadIdx.z is 0), the selector need not be moved to one for
+    // each byte.
     const unsigned exponent = 0x4b000000u + threadIdx.z;
     // Bytes, the highest first: 0x4b, 0, 0, one of the word.
     return float_of(__byte_perm(i < 4 ? low : high, exponent, 0x7540u | (i & 3)));
@@ -65,9 +66,8 @@ __device__ inline Color blended_rows(const Pair& above, const Pair& below, int f
   return {{channel(0), channel(1), channel(2)}};
 }
 
-// A source gives two neighbouring pixels of a row, x and x + 1, whose channels are in the order
-// opposite to the network's where it is `reversed`. What has to be found out about a row or a
-// column is found out once.
+// A source gives two neighbouring pixels of a row, x and x + 1. What has to be found out about a row
+// or a column is found out once.
 
 // BGR or RGB, packed, in rows that begin and end where words of memory do: six bytes are two or
 // three words.
