@@ -66,8 +66,8 @@ __device__ inline Color blended_rows(const Pair& above, const Pair& below, int f
   return {{channel(0), channel(1), channel(2)}};
 }
 
-// A source gives two neighbouring pixels of a row, x and x + 1. What has to be found out about a row
-// or a column is found out once.
+// A source gives two neighbouring pixels of a row, x and x + 1. What has to be found out about a
+// row or a column is found out once.
 
 // BGR or RGB, packed, in rows that begin and end where words of memory do: six bytes are two or
 // three words.
