@@ -66,12 +66,4 @@ EDGERT_HD Color lerp(const Color& a, const Color& b, float weight) {
            lerp(a.channel[2], b.channel[2], weight)}};
 }
 
-// `at(x, y)` gives the source value, border included: of one channel, or all three as a Color.
-template <typename At>
-EDGERT_HD auto warp_sample(Tap x, Tap y, At at) {
-  const auto left = lerp(at(x.low, y.low), at(x.low, y.low + 1), y.weight);
-  const auto right = lerp(at(x.low + 1, y.low), at(x.low + 1, y.low + 1), y.weight);
-  return lerp(left, right, x.weight);
-}
-
 }  // namespace edgert

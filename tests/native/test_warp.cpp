@@ -1,5 +1,5 @@
-// The host's warp, pixel by pixel against the device's arithmetic (kernels/warp.h) on odd shapes
-// and layouts.
+// The host's warp, pixel by pixel against the arithmetic of kernels/warp.h on odd shapes and
+// layouts.
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -37,7 +37,7 @@ Image random_image(std::mt19937& random, int width, int height, int pixel_step, 
   return image;
 }
 
-// What a device thread would compute for one value.
+// One value by the words of kernels/warp.h: first the rows are blended, then the columns.
 float expected(const FrameView& frame, const Warp& warp, const Normalization& n, int channel, int x,
                int y) {
   const bool shown =
@@ -54,8 +54,12 @@ float expected(const FrameView& frame, const Warp& warp, const Normalization& n,
         frame.data[row * frame.row_stride_bytes + column * frame.pixel_stride_bytes +
                    (2 - channel) * frame.channel_stride_bytes]);
   };
-  const float value = warp_sample(axis_tap(warp.x, x, frame.width, warp.border),
-                                  axis_tap(warp.y, y, frame.height, warp.border), at);
+  const Tap column = axis_tap(warp.x, x, frame.width, warp.border);
+  const Tap row = axis_tap(warp.y, y, frame.height, warp.border);
+  const auto blended = [&](int from) {
+    return lerp(at(from, row.low), at(from, row.low + 1), row.weight);
+  };
+  const float value = lerp(blended(column.low), blended(column.low + 1), column.weight);
   return value * n.gain[channel] + n.bias[channel];
 }
 
