@@ -26,31 +26,24 @@ void CropLane::begin(const FrameView& frame, std::span<const Box> boxes, bool ti
   // The rest of the batch is computed and never looked at: any box will do.
   std::fill(target + boxes.size(), target + size, boxes.back());
 
-  Work& work = work_of({size, timed});
   const Kernels::Crops wanted =
       kernels_.crops(frame, reinterpret_cast<const Box*>(boxes_.address()), size, kind_, padding_,
                      normalization_, network_.input());
-  Recording& recording = work.recording;
-  if (recording.recorded() && !(work.crops && wanted.replaces(*work.crops))) recording.forget();
-  work.crops.emplace(wanted);
-  if (recording.recorded()) work.crops->update(recording.graph(), work.crops_node);
-  recording.run();
+  work_of({size, timed}).run(wanted);
   done_.record(stream_);
 }
 
-CropLane::Work& CropLane::work_of(Key key) {
+Replay<Kernels::Crops>& CropLane::work_of(Key key) {
   const auto found = works_.find(key);
   if (found != works_.end()) return found->second;
   auto work = [this, key](Capture* capture) { enqueue(key, capture); };
-  return works_.emplace(key, Work{Recording(stream_, work, graphs_), {}, {}}).first->second;
+  return works_.try_emplace(key, stream_, work, graphs_).first->second;
 }
 
 void CropLane::enqueue(Key key, Capture* capture) {
   const auto [size, timed] = key;
-  Work& work = works_.at(key);
   if (timed) borders_.mark(0, stream_, capture);
-  work.crops->enqueue(stream_);
-  if (capture != nullptr) work.crops_node = capture->last_kernel();
+  works_.at(key).enqueue(stream_, capture);
   if (timed) borders_.mark(1, stream_, capture);
   network_.enqueue(size);
   if (timed) borders_.mark(2, stream_, capture);
@@ -64,7 +57,7 @@ CropLane::Times CropLane::times() const {
 
 std::string CropLane::why_not_recorded() const {
   for (const auto& [key, work] : works_) {
-    if (!work.recording.why_not().empty()) return work.recording.why_not();
+    if (!work.why_not().empty()) return work.why_not();
   }
   return {};
 }

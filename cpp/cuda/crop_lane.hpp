@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <map>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "cuda/memory.hpp"
 #include "cuda/network.hpp"
 #include "cuda/recording.hpp"
+#include "cuda/replay.hpp"
 #include "cuda/wait.hpp"
 #include "stage_times.hpp"
 
@@ -45,13 +45,8 @@ class CropLane {
   std::string why_not_recorded() const;
 
  private:
-  struct Work {
-    Recording recording;
-    std::optional<Kernels::Crops> crops;
-    KernelNode crops_node;
-  };
   using Key = std::pair<int, bool>;  // size of the batch, timed
-  Work& work_of(Key key);
+  Replay<Kernels::Crops>& work_of(Key key);
   void enqueue(Key key, Capture* capture);
 
   const Kernels& kernels_;
@@ -63,7 +58,7 @@ class CropLane {
   bool graphs_;
   BoundNetwork network_;
   HostBuffer boxes_;  // of one batch, frame pixels
-  std::map<Key, Work> works_;
+  std::map<Key, Replay<Kernels::Crops>> works_;
   Borders<4> borders_;
   Event done_;
   Wait wait_;

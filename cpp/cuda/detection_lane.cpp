@@ -19,14 +19,8 @@ DetectionLane::DetectionLane(const Kernels& kernels, const Stream& stream, const
       stream_(stream),
       leg_(leg),
       network_(stream.device(), stream, network),
-      works_{{{Recording(
-                   stream, [this](Capture* capture) { enqueue(false, capture); }, graphs),
-               {},
-               {}},
-              {Recording(
-                   stream, [this](Capture* capture) { enqueue(true, capture); }, graphs),
-               {},
-               {}}}},
+      works_{{{stream, [this](Capture* capture) { enqueue(false, capture); }, graphs},
+              {stream, [this](Capture* capture) { enqueue(true, capture); }, graphs}}},
       borders_(stream.device()),
       done_(stream.device(), Event::Timing::kOff) {
   const std::shared_ptr<Device>& device = stream.device();
@@ -53,21 +47,13 @@ void DetectionLane::begin(const FrameView& frame, bool timed) {
                                    static_cast<int>(input.shape[2]));
   to_frame_ = view.to_frame;
   const Kernels::Letterbox wanted = kernels_.letterbox(frame, view.warp, leg_.normalization, input);
-  Work& work = works_[timed ? 1 : 0];
-  Recording& recording = work.recording;
-  if (recording.recorded() && !(work.letterbox && wanted.replaces(*work.letterbox)))
-    recording.forget();
-  work.letterbox.emplace(wanted);
-  if (recording.recorded()) work.letterbox->update(recording.graph(), work.letterbox_node);
-  recording.run();
+  works_[timed ? 1 : 0].run(wanted);
   done_.record(stream_);
 }
 
 void DetectionLane::enqueue(bool timed, Capture* capture) {
-  Work& work = works_[timed ? 1 : 0];
   if (timed) borders_.mark(0, stream_, capture);
-  work.letterbox->enqueue(stream_);
-  if (capture != nullptr) work.letterbox_node = capture->last_kernel();
+  works_[timed ? 1 : 0].enqueue(stream_, capture);
   if (timed) borders_.mark(1, stream_, capture);
   network_.enqueue(1);
   if (timed) borders_.mark(2, stream_, capture);
@@ -84,8 +70,8 @@ void DetectionLane::enqueue(bool timed, Capture* capture) {
 }
 
 const std::string& DetectionLane::why_not_recorded() const {
-  const std::string& why = works_[0].recording.why_not();
-  return why.empty() ? works_[1].recording.why_not() : why;
+  const std::string& why = works_[0].why_not();
+  return why.empty() ? works_[1].why_not() : why;
 }
 
 void DetectionLane::add_times(StageTimes& times) const {

@@ -4,13 +4,13 @@
 
 #include <array>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "cuda/kernels.hpp"
 #include "cuda/memory.hpp"
 #include "cuda/network.hpp"
 #include "cuda/recording.hpp"
+#include "cuda/replay.hpp"
 #include "cuda/wait.hpp"
 #include "legs.hpp"
 #include "stage_times.hpp"
@@ -36,11 +36,6 @@ class DetectionLane {
   const std::string& why_not_recorded() const;
 
  private:
-  struct Work {
-    Recording recording;
-    std::optional<Kernels::Letterbox> letterbox;  // of the frame that is under way
-    KernelNode letterbox_node;
-  };
   void enqueue(bool timed, Capture* capture);
   void read_boxes(Detections& detections) const;
 
@@ -52,7 +47,7 @@ class DetectionLane {
   HostBuffer result_;  // boxes; of a head that chooses them itself, its output
   RowReader rows_;
   Affine to_frame_;
-  std::array<Work, 2> works_;  // not timed, timed
+  std::array<Replay<Kernels::Letterbox>, 2> works_;  // not timed, timed
   Borders<4> borders_;
   Event done_;
   Wait wait_;
