@@ -1,10 +1,28 @@
 """Heatmaps to keypoints as HRNet's own inference code does: vectorised argmax, a loop to refine."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+
+__all__ = ["decode_heatmaps"]
 
 
-def decode_heatmaps(heatmaps, to_frame, stride=4):
-    """(N, K, h, w) and (N, 2, 3) to keypoints (N, K, 2) in frame pixels and scores (N, K)."""
+def decode_heatmaps(
+    heatmaps: npt.NDArray[np.float32], to_frame: npt.NDArray[np.float64], stride: int = 4
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The keypoints of N people.
+
+    Args:
+        heatmaps: (N, K, h, w).
+        to_frame: (N, 2, 3), network pixels to frame pixels.
+        stride: Network pixels a heatmap cell.
+
+    Returns:
+        Keypoints (N, K, 2) in frame pixels and scores (N, K).
+    """
     people, joints, h, w = heatmaps.shape
     flat = heatmaps.reshape(people, joints, -1)
     index = flat.argmax(axis=2)
@@ -23,5 +41,7 @@ def decode_heatmaps(heatmaps, to_frame, stride=4):
                 )
                 cells[n, k] += np.sign(gradient) * 0.25
     pixels = cells * stride
-    keypoints = np.einsum("nij,nkj->nki", to_frame[:, :, :2], pixels) + to_frame[:, None, :, 2]
+    keypoints: npt.NDArray[Any] = (
+        np.einsum("nij,nkj->nki", to_frame[:, :, :2], pixels) + to_frame[:, None, :, 2]
+    )
     return keypoints.astype(np.float32), scores
