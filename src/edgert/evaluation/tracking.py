@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ _Boxes = npt.NDArray[np.float64]
 
 # Where a box is one's own: MOTChallenge's threshold.
 _IOU = 0.5
+# More than all IoU of a frame together: TrackEval's.
+_PREFERENCE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,18 @@ def tracking_scores(truths: Sequence[Truth], results: Sequence[Result]) -> Track
     """Score tracks against truth.
 
     As in MOTChallenge, what is matched to an ignored person at IoU 0.5 is taken out first, and the
-    ignored people after that. HOTA and IDF1 are computed by motrics, and equal TrackEval's.
+    ignored people after that. HOTA and IDF1 are motrics', and all three equal TrackEval's.
 
     Args:
         truths: One a frame.
         results: Likewise, in the same order; only people with a track (id 0 or more) count.
 
     Raises:
-        Error: motrics is not installed.
+        Error: motrics or lap is not installed.
         ValueError: There are not as many of one as of the other.
     """
-    motrics = _require_motrics()
-    frames = list(_counted(motrics, truths, results))
+    motrics = _required("motrics")
+    frames = list(_counted(truths, results))
     score = motrics.evaluate(
         motrics.Frames([f.true_ids.tolist() for f in frames], [f.true_boxes for f in frames]),
         motrics.Frames([f.ids.tolist() for f in frames], [f.boxes for f in frames]),
@@ -69,7 +72,7 @@ def tracking_scores(truths: Sequence[Truth], results: Sequence[Result]) -> Track
     )
     switches = 0
     last: dict[int, int] = {}
-    for frame, taken in zip(frames, _matched(motrics, frames), strict=True):
+    for frame, taken in zip(frames, _matched(frames), strict=True):
         for person, track in zip(frame.true_ids.tolist(), taken.tolist(), strict=True):
             if track >= 0:
                 switches += last.setdefault(person, track) != track
@@ -90,13 +93,11 @@ def followed(truths: Sequence[Truth], results: Sequence[Result]) -> list[tuple[_
     Raises:
         Error, ValueError: See `tracking_scores`.
     """
-    motrics = _require_motrics()
-    frames = list(_counted(motrics, truths, results))
-    matched = _matched(motrics, frames)
-    return [(frame.true_ids, taken) for frame, taken in zip(frames, matched, strict=True)]
+    frames = list(_counted(truths, results))
+    return [(f.true_ids, taken) for f, taken in zip(frames, _matched(frames), strict=True)]
 
 
-def _counted(motrics: Any, truths: Sequence[Truth], results: Sequence[Result]) -> Iterator[_Frame]:
+def _counted(truths: Sequence[Truth], results: Sequence[Result]) -> Iterator[_Frame]:
     """People and tracks without those that are ignored."""
     if len(truths) != len(results):
         raise ValueError(
@@ -104,56 +105,61 @@ def _counted(motrics: Any, truths: Sequence[Truth], results: Sequence[Result]) -
         )
     for truth, result in zip(truths, results, strict=True):
         tracked = result.ids >= 0
-        ids, boxes = result.ids[tracked], result.boxes[tracked].astype(np.float64)
+        ids = result.ids[tracked]
+        boxes = np.ascontiguousarray(result.boxes[tracked], np.float64)
         true_boxes = np.ascontiguousarray(truth.boxes, np.float64)
-        pairs = motrics.match_boxes(true_boxes, boxes, _IOU).matches
+        pairs = _best_pairs(_iou(true_boxes, boxes))
         gone = [track for person, track in pairs if truth.ignored[person]]
         counts = ~truth.ignored
         yield _Frame(
             truth.ids[counts],
-            np.ascontiguousarray(true_boxes[counts]),
+            true_boxes[counts],
             np.delete(ids, gone),
-            np.ascontiguousarray(np.delete(boxes, gone, axis=0)),
+            np.delete(boxes, gone, axis=0),
         )
 
 
-def _matched(motrics: Any, frames: Sequence[_Frame]) -> Iterator[_Ids]:
+def _matched(frames: Sequence[_Frame]) -> Iterator[_Ids]:
     """The track of each person of each frame; -1: none.
 
-    Who was matched in the frame before stays matched while IoU allows; the others by the largest
-    sum of IoU. motrics' own count of switches keeps matches over frames without one, TrackEval's
-    (`metrics/clear.py`) does not.
+    Who was matched in the frame before stays matched while IoU allows, the others so that the sum
+    of IoU is largest: TrackEval's way (`metrics/clear.py`). motrics' own count of switches also
+    holds on to matches from before a gap, and is lower.
     """
     before: dict[int, int] = {}
     for frame in frames:
-        iou = np.reshape(
-            motrics.iou_matrix(frame.true_boxes, frame.boxes),
-            (len(frame.true_ids), len(frame.ids)),
-        )
         taken = np.full(len(frame.true_ids), -1, np.int64)
-        columns = {track: column for column, track in enumerate(frame.ids.tolist())}
-        free = set(columns)
-        for row, person in enumerate(frame.true_ids.tolist()):
-            track = before.get(person, -1)
-            if track in free and iou[row, columns[track]] >= _IOU:
-                taken[row] = track
-                free.remove(track)
-        rows = np.flatnonzero(taken < 0)
-        rest = np.array([columns[track] for track in sorted(free)], np.int64)
-        pairs = motrics.match_boxes(frame.true_boxes[rows], frame.boxes[rest], _IOU).matches
-        for row, column in pairs:
-            taken[rows[row]] = frame.ids[rest[column]]
-        if len(frame.true_ids) and len(frame.ids):
+        last = np.array([before.get(person, -1) for person in frame.true_ids.tolist()], np.int64)
+        stays = last[:, None] == frame.ids[None, :]
+        for row, column in _best_pairs(_iou(frame.true_boxes, frame.boxes), stays):
+            taken[row] = frame.ids[column]
+        if stays.size:
             before = dict(zip(frame.true_ids.tolist(), taken.tolist(), strict=True))
         yield taken
 
 
-def _require_motrics() -> Any:
+def _iou(first: _Boxes, second: _Boxes) -> _Boxes:
+    rows = _required("motrics").iou_matrix(first, second)
+    return np.array(rows, np.float64).reshape(len(first), len(second))
+
+
+def _best_pairs(
+    iou: _Boxes, preferred: npt.NDArray[np.bool_] | None = None
+) -> list[tuple[int, int]]:
+    """Pairs (row, column) of IoU 0.5 and more with the largest sum, preferred ones first."""
+    if iou.size == 0:
+        return []
+    worth = iou if preferred is None else iou + _PREFERENCE * preferred
+    worth = np.where(iou >= _IOU, worth, 0)
+    _, columns, _ = _required("lap").lapjv(-worth, extend_cost=True)
+    return [(row, int(c)) for row, c in enumerate(columns) if c >= 0 and worth[row, c] > 0]
+
+
+def _required(package: str) -> Any:
     try:
-        import motrics
+        return import_module(package)
     except ImportError as error:
         raise Error(
-            "tracking metrics need the package motrics, which is not installed: "
-            "pip install 'edgert[demo]'"
+            f"tracking metrics need the package {package}, which is not installed: "
+            f"pip install 'edgert[demo]'"
         ) from error
-    return motrics

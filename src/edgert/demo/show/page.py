@@ -45,12 +45,16 @@ def make_page(report: Report, timeline: Sequence[Row], video: bytes, frame_rate:
 
 
 def _tiles(report: Report) -> Markup:
-    fp32 = report.fp32
-    speed = report.speedup
-    against = "" if speed is None else f"{speed:.1f} times the pure-Python path"
+    fp32, speed = report.fp32, report.speedup
+    rival = report.python_fps
     return tiles(
         [
-            ("Frames a second", f"{fp32.fps:.1f}", against or "detection, tracks and skeletons"),
+            ("Frames a second", f"{fp32.fps:.1f}", "detection, tracks, skeletons"),
+            (
+                "Times pure Python",
+                "–" if speed is None else f"{speed:.1f}",
+                "not installed" if rival is None else f"which has {rival:.1f} a second",
+            ),
             ("Boxes, AP50", _share(fp32.ap50), f"AP {_share(fp32.ap)}"),
             ("Skeletons, OKS-AP", _share(fp32.oks_ap), "COCO's 17 joints"),
             ("Ids, HOTA", _share(fp32.hota), f"IDF1 {_share(fp32.idf1)}"),
@@ -95,7 +99,7 @@ def _ids(report: Report, timeline: Sequence[Row], frame_rate: float) -> Markup:
         join([*parts, now]),
         viewBox=f"0 0 {report.frames} {height}",
         preserveAspectRatio="none",
-        height=height,
+        style=f"height: {height}px",
         role="img",
         id="timeline",
         class_="timeline",
