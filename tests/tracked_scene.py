@@ -41,7 +41,7 @@ def result(ids, boxes, keypoints=None, *, scores=None, joints=True) -> Result:
         boxes,
         np.full(n, 0.9, np.float32) if scores is None else np.asarray(scores, np.float32),
         np.zeros(n, np.int32),
-        np.asarray(ids, np.int64),
+        np.array(ids, np.int64),  # a copy: tests put faults in
         points if joints else None,
         certain if joints else None,
         0,
@@ -60,7 +60,7 @@ def row_of_people(frames: int, people: int = 4, **options) -> list[Truth]:
     """People side by side who all walk to the right."""
     boxes = [[100 + 150 * i, 200, 160 + 150 * i, 380] for i in range(people)]
     return [
-        truth(range(1, people + 1), np.array(boxes) + [2 * f, 0, 2 * f, 0], **options)
+        truth(range(1, people + 1), np.array(boxes) + np.array([2 * f, 0, 2 * f, 0]), **options)
         for f in range(frames)
     ]
 
@@ -88,4 +88,3 @@ def crowd(seed: int, people: int = 40, frames: int = 150) -> tuple[list[Truth], 
         ids = np.concatenate([tracks[found], 900 + np.arange(3)])
         results.append(result(ids, np.concatenate([(boxes + jitter)[found], alarms])))
     return truths, results
-

@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
         console = Console()
         console.print(report.table())
+        for reason in report.reasons():
+            console.print(f"not measured: {reason}", markup=False, highlight=False)
         files = ", ".join(
             str(Path(args.output, f"demo.{kind}")) for kind in ("html", "mp4", "jsonl")
         )

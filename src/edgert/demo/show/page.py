@@ -156,7 +156,7 @@ def _accuracy(report: Report) -> Markup:
         cells.append("" if line.goal is None else tag("span", line.goal + sign, class_=kind))
         rows.append(cells)
     parts: list[str] = [table(columns, rows)]
-    parts += [tag("p", text, class_="note") for text in dict.fromkeys(report.missing.values())]
+    parts += [tag("p", text, class_="note") for text in report.reasons()]
     total = report.people_counted + report.people_ignored
     note = (
         f"{report.people_counted} of {total} sightings count: people at least 24 px tall of whom "

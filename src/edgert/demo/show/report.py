@@ -134,13 +134,13 @@ class Report:
         )
 
     def table(self) -> Table:
-        """The lines for a terminal, with what to install for what is missing."""
+        """The lines for a terminal."""
         from rich.table import Table
         from rich.text import Text
 
         height, width = self.size
         title = f"{self.frames} frames of {width}x{height}, {self.people} people, seed {self.seed}"
-        table = Table(title=title, title_justify="left", caption_justify="left")
+        table = Table(title=title, title_justify="left")
         table.add_column("")
         for column in ("FP32", "INT8", "points lost") if self.int8 else ("edgert",):
             table.add_column(column, justify="right")
@@ -151,9 +151,11 @@ class Report:
             if self.int8:
                 cells += [line.int8 or "", line.drop or ""]
             table.add_row(line.name, *cells, goal)
-        if self.missing:
-            table.caption = "\n".join(dict.fromkeys(self.missing.values()))
         return table
+
+    def reasons(self) -> list[str]:
+        """Why something was not measured and what to type for it, each once."""
+        return list(dict.fromkeys(self.missing.values()))
 
 
 def _number(value: float | None, form: str) -> str | None:

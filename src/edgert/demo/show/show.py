@@ -56,7 +56,6 @@ def show(
 
     Raises:
         ModelError: The demo's networks are not there.
-        Error: The two paths find different people.
         SinkError: A file cannot be written.
         UnavailableError: `int8` needs the package onnx.
         ValueError: An argument is out of range.
@@ -85,11 +84,11 @@ def show(
             work.update("accuracy", number, len(sides))
             figures.append(side.figures(truths, missing))
         work.update("accuracy", len(sides), len(sides))
+        python_fps, matched = (None, None) if rival is None else rival.verdict(missing)
         report = Report(
             seed=seed, people=people, frames=frames, size=SIZE,
             fp32=figures[0], int8=figures[1] if int8 else None,
-            python_fps=None if rival is None else rival.fps,
-            boxes_matched=None if rival is None else rival.matched(),
+            python_fps=python_fps, boxes_matched=matched,
             people_counted=sum(int((~truth.ignored).sum()) for truth in truths),
             people_ignored=sum(int(truth.ignored.sum()) for truth in truths),
             stages=_per_frame(sides[0].stats()), missing=missing, command=command,
