@@ -61,9 +61,14 @@ class Side:
         """Their every detection, off the clock."""
         self._detections += map(self._detector, images)
 
+    @property
+    def fps(self) -> float:
+        """Frames a second of what was run."""
+        return self._clock.fps
+
     def figures(self, truths: Sequence[Truth], missing: Missing) -> Figures:
         """How all that was run compares with the truth."""
-        return judge(self._clock.fps, truths, self.results, self._detections, missing)
+        return judge(self.fps, truths, self.results, self._detections, missing)
 
     def stats(self) -> dict[str, Any]:
         """The pipeline's."""
