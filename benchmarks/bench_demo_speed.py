@@ -1,4 +1,4 @@
-"""The demo's pipeline against the pure-Python path on the demo's street, its threads spinning or not.
+"""The demo's pipeline against the pure-Python path on its street, whose threads spin or sleep.
 
     python benchmarks/bench_demo_speed.py --json-report demo_speed.json
 

@@ -159,7 +159,9 @@ def test_int8_adds_figures_of_its_own(tmp_path, monkeypatch, capsys):
     assert set(report["int8"]) == {"fps", *FIGURES}
     assert report["int8"]["fps"] > 0
     assert {"detector.int8.onnx", "pose.int8.onnx"} <= {p.name for p in tmp_path.iterdir()}
-    assert "points lost" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "points lost" in captured.out
+    assert captured.err == ""
     assert "points lost" in (tmp_path / "demo.html").read_text()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from edgert.demo.scene import Scene
 from edgert.demo.show.footage import SIZE
+from edgert.errors import CalibrationWarning
 from edgert.work import Work
 
 __all__ = ["quantize_pair"]
@@ -52,10 +54,13 @@ def quantize_pair(
         def tell(part: str, done: int, total: int | None, name: str = model.stem) -> None:
             work.update(f"{name}: {part}", done, total)
 
-        quantize(
-            model, images, path, detector=finds, profile="onnxruntime", speed=False,
-            on_progress=tell,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # That these images are few. What it costs is measured on the street that is shown.
+            warnings.simplefilter("ignore", CalibrationWarning)
+            quantize(
+                model, images, path, detector=finds, profile="onnxruntime", speed=False,
+                on_progress=tell,
+            )  # fmt: skip
     return paths
 
 
