@@ -40,7 +40,6 @@ test: installed $(FAKE)
 
 demo: $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet ".[demo]"
-	mkdir -p out
 	$(VENV)/bin/edgert demo --output out --json-report out/demo.report.json $(DEMO)
 
 $(VENV)/lint: pyproject.toml | $(VENV)/bin/python

@@ -275,6 +275,11 @@ def test_an_unwritable_output_is_refused(tmp_path, capsys):
     assert str(tmp_path / "file") in capsys.readouterr().err
 
 
+def test_a_report_may_lie_in_the_folder_that_is_made(tmp_path):
+    folder = tmp_path / "not" / "there"
+    assert demo(folder, "--quiet", "--frames", "2")["frames"] == 2
+
+
 def test_a_report_goes_to_standard_output_alone(tmp_path, capfd):
     arguments = ["demo", "--frames", "2", "--people", "2", "--output", str(tmp_path)]
     assert main([*arguments, "--json-report", "-"]) == 0

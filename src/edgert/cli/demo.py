@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         args.usage_error(f"--frames is {args.frames}, expected at least 1")
     from edgert.demo.show.show import show
 
+    # Before the report, which may be meant to lie in it.
+    Path(args.output).mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         output = open_output(args.json_report or None, stack)
         work = stack.enter_context(Work(args.quiet))

@@ -81,7 +81,8 @@ def truth_of(frame: Frame) -> Truth:
     boxes = frame.boxes.astype(np.float64)
     # The street's label is -1.
     places = solids.PARTS_PER_OWNER * len(frame.owner_ids) + 1
-    pixels = np.bincount(frame.labels.ravel() + 1, minlength=places)[1:places]
+    labels = np.add(frame.labels, 1, dtype=np.int64).ravel()
+    pixels = np.bincount(labels, minlength=places)[1:places]
     pixels = pixels.reshape(-1, solids.PARTS_PER_OWNER).sum(axis=1)
     seen = dict(zip(frame.owner_ids.tolist(), pixels.tolist(), strict=True))
     seen_px = np.array([seen[person] for person in frame.ids.tolist()], np.float64)

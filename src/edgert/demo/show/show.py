@@ -46,7 +46,7 @@ def show(
     path in turns, in either order, while nothing else is at work.
 
     Args:
-        folder: Where the files go; it is made where it is missing.
+        folder: Where the files go, an existing folder.
         seed: Of the scene.
         frames: How many.
         people: About how many are in the scene at any time.
@@ -62,7 +62,6 @@ def show(
     """
     detector, pose = _networks()
     output = Path(folder)
-    output.mkdir(parents=True, exist_ok=True)
     footage = Footage(seed, people, frames, _BLOCK)
     missing: Missing = {}
     truths: list[Truth] = []
