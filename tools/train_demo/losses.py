@@ -47,21 +47,21 @@ def detection_loss(
     owned = owner >= 0
     counts = owned | ~(inside(truth, centers) & ignored[..., None]).any(1)
     score = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    # Cells without a person go along with a weight of 0: shapes are the same in every step, and
+    # so a step can be recorded.
+    target = truth.gather(1, owner.clamp(min=0)[..., None].expand(-1, -1, 4))
+    overlap = 1 - generalized_iou(boxes, target)
+    (x, y), (left, top, right, bottom) = centers, target.unbind(2)
+    distances = torch.stack([x - left, y - top, right - x, bottom - y], 2) / strides[:, None]
+    found = sides.transpose(1, 2).unflatten(2, (4, bins))
+    far = _distribution_loss(found, distances).mean(2)
     total = _SCORE_GAIN * (score * counts).sum()
-    picture, cell = owned.nonzero(as_tuple=True)
-    target, weight = truth[picture, owner[picture, cell]], wanted[picture, cell]
-    overlap = 1 - generalized_iou(boxes[picture, cell], target)
-    (x, y), stride = centers[:, cell], strides[cell]
-    away = [x - target[:, 0], y - target[:, 1], target[:, 2] - x, target[:, 3] - y]
-    distances = torch.stack(away, 1) / stride[:, None]
-    found = sides.transpose(1, 2)[picture, cell].reshape(-1, 4, bins)
-    far = _distribution_loss(found, distances).mean(1)
-    total = total + (weight * (_BOX_GAIN * overlap + _SIDES_GAIN * far)).sum()
+    total = total + (wanted * (_BOX_GAIN * overlap + _SIDES_GAIN * far)).sum()
     return total / wanted.sum().clamp(min=1)
 
 
 def _distribution_loss(logits: Tensor, distances: Tensor) -> Tensor:
-    """Cross-entropy with the two bins around a distance: (M, 4, bins), (M, 4) to (M, 4)."""
+    """Cross-entropy with the two bins around a distance: (..., bins), (...) to (...)."""
     bins = logits.shape[-1]
     distances = distances.clamp(0, bins - 1 - 0.01)
     low = distances.long()

@@ -45,6 +45,9 @@ class Reservoir:
         self._error: Exception | None = None
         self.rendered = 0
         self._take()
+
+    def start(self) -> None:
+        """Take what is rendered from now on; until then there is a handful of items."""
         threading.Thread(target=self._run, daemon=True).start()
 
     def batch(self, count: int) -> list[Tensor]:

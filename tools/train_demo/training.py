@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
 from reservoir import Reservoir
+from step import Step
 
 __all__ = ["fit", "parser"]
 
-_CLIP = 10.0
 _WARMUP = 0.03
 _EVERY = 100  # steps between two lines, and two looks whether the loss is finite
 
@@ -63,26 +63,17 @@ def fit(
     Raises:
         FloatingPointError: A loss is not finite.
     """
-    plain = [p for p in network.parameters() if p.requires_grad and p.ndim < 2]
-    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim >= 2]
-    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=args.rate)
     reservoir = Reservoir(items, args.kept, args.workers, args.device, args.seed)
     mean = copy.deepcopy(network).eval()
     network.train()
+    step = Step(network, loss_of, reservoir.batch(args.batch))
+    reservoir.start()
     losses: list[Tensor] = []
     start = time.monotonic()
     done = 0.0
     while done < 1:
         rate = args.rate * min(1, done / _WARMUP + 1e-3) * 0.5 * (1 + math.cos(math.pi * done))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss = loss_of(reservoir.batch(args.batch))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-        optimizer.step()
-        losses.append(loss.detach())
+        losses.append(step(reservoir.batch(args.batch), rate))
         _draw_near(mean, network, len(losses))
         spent_min = (time.monotonic() - start) / 60
         done = max(len(losses) / args.steps, spent_min / args.minutes)

@@ -66,9 +66,9 @@ ARCHITECTURES: dict[str, Yolov8Shape | HRNetShape] = {
     "hrnet_w32": HRNetShape(32),
     "hrnet_w48": HRNetShape(48),
     "demo_detector": Yolov8Shape(
-        0.33, 0.125, 512, ("person",), bins=8, relu=True, size=(288, 512)
+        0.33, 0.125, 512, ("person",), bins=8, relu=True, size=(384, 640)
     ),
     "demo_pose": HRNetShape(
-        16, modules=(1, 1, 1), blocks=1, stem=16, first=8, bottlenecks=1, size=(64, 32)
+        16, modules=(1, 1, 1), blocks=1, stem=16, first=4, bottlenecks=1, size=(128, 64)
     ),
 }
