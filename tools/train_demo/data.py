@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from edgert import ops
 from edgert.demo import Frame, Scene
 
-__all__ = ["IGNORED", "TAUGHT", "Crops", "Pictures", "World", "taught"]
+__all__ = ["IGNORED", "STRIDE", "TAUGHT", "Crops", "Pictures", "World", "taught"]
 
 # Who shows less than this, or is lower, is not taught: a network would learn to guess.
 _LEAST_VISIBLE, _LEAST_HEIGHT_PX = 0.3, 24
@@ -22,7 +22,7 @@ _FRAMES_PER_SCENE = 40
 _STEP = 12  # frames between two that are taken: half a second
 _SCENES = 8  # open at once in each worker, so that neighbours have little in common
 _PADDING = 1.25
-_STRIDE = 4
+STRIDE = 4  # pixels of a crop to a cell of its heatmaps
 # What a row of a picture's truth is; rows that are neither are not there.
 TAUGHT, IGNORED = 1, 2
 
@@ -137,7 +137,7 @@ class Crops(IterableDataset):
                 weights = ((frame.visibility[person] > 0) & within).astype(np.float32)
                 yield (
                     _eight_bits(crops[row]),
-                    torch.from_numpy(joints / _STRIDE),
+                    torch.from_numpy(joints / STRIDE),
                     torch.from_numpy(weights),
                 )
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 __all__ = ["Reservoir"]
 
 _CHUNK = 32  # items that a worker hands over at once
+_FIRST, _PAUSE_S = 4096, 0.02
 
 
 class Reservoir:
@@ -23,6 +24,8 @@ class Reservoir:
     Args:
         items: Tuples of tensors, each of a fixed shape; without end.
         capacity: How many are kept.
+        uses: How often an item is to be drawn, in the mean, before more are rendered than the
+            first few thousand. Rendering takes the processor that a CPU trains on.
         workers: Processes that render.
         device: Where they are kept.
         seed: Of what is drawn.
@@ -32,6 +35,7 @@ class Reservoir:
         self,
         items: IterableDataset[tuple[Tensor, ...]],
         capacity: int,
+        uses: float,
         workers: int,
         device: str,
         seed: int,
@@ -43,12 +47,21 @@ class Reservoir:
         self._device = device
         self._kept: list[Tensor] = []
         self._error: Exception | None = None
+        self._uses = uses
+        self._drawn = 0
         self.rendered = 0
+        self._over = threading.Event()
+        self._taker = threading.Thread(target=self._run, daemon=True)
         self._take()
 
-    def start(self) -> None:
+    def __enter__(self) -> Reservoir:
         """Take what is rendered from now on; until then there is a handful of items."""
-        threading.Thread(target=self._run, daemon=True).start()
+        self._taker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._taker.join()
 
     def batch(self, count: int) -> list[Tensor]:
         """Items drawn by chance, each with the same chance.
@@ -58,14 +71,18 @@ class Reservoir:
         """
         if self._error is not None:
             raise RuntimeError("rendering has failed") from self._error
+        self._drawn += count
         held = min(self.rendered, self._capacity)
         drawn = torch.randint(held, (count,), generator=self._chance).to(self._device)
         return [kept[drawn] for kept in self._kept]
 
     def _run(self) -> None:
         try:
-            while True:
-                self._take()
+            while not self._over.is_set():
+                if self.rendered > _FIRST + self._drawn / self._uses:
+                    self._over.wait(_PAUSE_S)
+                else:
+                    self._take()
         except Exception as error:  # whatever it is, the trainer is to hear of it
             self._error = error
 

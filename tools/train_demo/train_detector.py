@@ -25,10 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> list[float]:
 
     def loss_of(batch: list[Tensor]) -> Tensor:
         images, boxes, kinds = batch
-        images, boxes = mirror_pictures(images, boxes)
         return detection_loss(network, images / 255, boxes, kinds == TAUGHT, kinds == IGNORED)
 
-    return fit(network, pictures, loss_of, args)
+    return fit(network, pictures, mirror_pictures, loss_of, args)
 
 
 if __name__ == "__main__":

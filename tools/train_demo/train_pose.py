@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> list[float]:
     )
 
     def loss_of(batch: list[Tensor]) -> Tensor:
-        images, joints, weights = mirror_crops(*batch, stride=4)
+        images, joints, weights = batch
         return heatmap_loss(network((images / 255 - mean) / deviation), joints, weights, _SIGMA)
 
-    return fit(network, crops, loss_of, args)
+    return fit(network, crops, mirror_crops, loss_of, args)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ def parser(network: str, batch: int, steps: int, kept: int) -> argparse.Argument
     add("--minutes", type=float, default=math.inf, help="be done by then, with fewer steps")
     add("--batch", type=int, default=batch)
     add("--kept", type=int, default=kept, help="rendered items on the device, to draw from")
+    add("--uses", type=float, default=8, help="of a rendered item, at least, in the mean")
+    add("--start", type=Path, help="weights to start from")
     add("--rate", type=float, default=2e-3, help="the highest learning rate")
     add("--workers", type=int, default=8, help="processes that render")
     add("--seed", type=int, default=1_000_000, help="of the first scene, and of the weights")
@@ -46,6 +48,7 @@ def parser(network: str, batch: int, steps: int, kept: int) -> argparse.Argument
 def fit(
     network: nn.Module,
     items: IterableDataset[tuple[Tensor, ...]],
+    mirror: Callable[..., tuple[Tensor, ...]],
     loss_of: Callable[[list[Tensor]], Tensor],
     args: argparse.Namespace,
 ) -> list[float]:
@@ -54,6 +57,7 @@ def fit(
     Args:
         network: On its device.
         items: What batches are drawn from.
+        mirror: Turns half of a batch around.
         loss_of: The loss of a batch.
         args: Of `parser`.
 
@@ -63,28 +67,35 @@ def fit(
     Raises:
         FloatingPointError: A loss is not finite.
     """
-    reservoir = Reservoir(items, args.kept, args.workers, args.device, args.seed)
+    reservoir = Reservoir(items, args.kept, args.uses, args.workers, args.device, args.seed)
+    if args.start:
+        network.load_state_dict(torch.load(args.start, weights_only=True))
+    network.to(memory_format=torch.channels_last)
+
+    def batch() -> list[Tensor]:
+        return list(mirror(*reservoir.batch(args.batch)))
+
     mean = copy.deepcopy(network).eval()
     network.train()
-    step = Step(network, loss_of, reservoir.batch(args.batch))
-    reservoir.start()
+    step = Step(network, loss_of, batch())
     losses: list[Tensor] = []
     start = time.monotonic()
     done = 0.0
-    while done < 1:
-        rate = args.rate * min(1, done / _WARMUP + 1e-3) * 0.5 * (1 + math.cos(math.pi * done))
-        losses.append(step(reservoir.batch(args.batch), rate))
-        _draw_near(mean, network, len(losses))
-        spent_min = (time.monotonic() - start) / 60
-        done = max(len(losses) / args.steps, spent_min / args.minutes)
-        if len(losses) % _EVERY == 0 or done >= 1:
-            last = torch.stack(losses[-_EVERY:]).mean().item()
-            if not math.isfinite(last):
-                raise FloatingPointError(
-                    f"the loss is {last} by step {len(losses)}; lower --rate {args.rate}"
-                )
-            seen = f"{reservoir.rendered} rendered, {spent_min:.1f} min"
-            print(f"step {len(losses)}, {done:.0%}: loss {last:.4f}, {seen}", flush=True)
+    with reservoir:
+        while done < 1:
+            rate = args.rate * min(1, done / _WARMUP + 1e-3) * 0.5 * (1 + math.cos(math.pi * done))
+            losses.append(step(batch(), rate))
+            _draw_near(mean, network, len(losses))
+            spent_min = (time.monotonic() - start) / 60
+            done = max(len(losses) / args.steps, spent_min / args.minutes)
+            if len(losses) % _EVERY == 0 or done >= 1:
+                last = torch.stack(losses[-_EVERY:]).mean().item()
+                if not math.isfinite(last):
+                    raise FloatingPointError(
+                        f"the loss is {last} by step {len(losses)}; lower --rate {args.rate}"
+                    )
+                seen = f"{reservoir.rendered} rendered, {spent_min:.1f} min"
+                print(f"step {len(losses)}, {done:.0%}: loss {last:.4f}, {seen}", flush=True)
     torch.save(mean.cpu().state_dict(), args.output)
     return torch.stack(losses).tolist()
 

@@ -69,6 +69,6 @@ ARCHITECTURES: dict[str, Yolov8Shape | HRNetShape] = {
         0.33, 0.125, 512, ("person",), bins=8, relu=True, size=(384, 640)
     ),
     "demo_pose": HRNetShape(
-        16, modules=(1, 1, 1), blocks=1, stem=16, first=4, bottlenecks=1, size=(128, 64)
+        16, modules=(1, 1, 1), blocks=1, stem=16, first=8, bottlenecks=1, size=(128, 64)
     ),
 }
