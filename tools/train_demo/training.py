@@ -20,6 +20,7 @@ __all__ = ["fit", "parser"]
 
 _WARMUP = 0.03
 _EVERY = 100  # steps between two lines, and two looks whether the loss is finite
+_SAVED = 1000  # steps between two files of weights
 
 
 def parser(network: str, batch: int, steps: int, kept: int) -> argparse.ArgumentParser:
@@ -69,7 +70,7 @@ def fit(
     """
     reservoir = Reservoir(items, args.kept, args.uses, args.workers, args.device, args.seed)
     if args.start:
-        network.load_state_dict(torch.load(args.start, weights_only=True))
+        _begin_with(network, torch.load(args.start, weights_only=True))
     network.to(memory_format=torch.channels_last)
 
     def batch() -> list[Tensor]:
@@ -96,8 +97,18 @@ def fit(
                     )
                 seen = f"{reservoir.rendered} rendered, {spent_min:.1f} min"
                 print(f"step {len(losses)}, {done:.0%}: loss {last:.4f}, {seen}", flush=True)
-    torch.save(mean.cpu().state_dict(), args.output)
+            if len(losses) % _SAVED == 0 or done >= 1:
+                torch.save(mean.state_dict(), args.output)
     return torch.stack(losses).tolist()
+
+
+def _begin_with(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Take weights of a network that may have another size: what does not fit begins anew."""
+    own = network.state_dict()
+    fit = {name: value for name, value in weights.items() if own[name].shape == value.shape}
+    network.load_state_dict(own | fit)
+    if anew := sorted(own.keys() - fit.keys()):
+        print(f"{len(anew)} of {len(own)} tensors begin anew: {', '.join(anew)}", flush=True)
 
 
 @torch.no_grad()

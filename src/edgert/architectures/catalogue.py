@@ -37,7 +37,8 @@ class HRNetShape:
     """A size of HRNet for poses.
 
     Attributes:
-        width: Channels of the finest branch; each coarser one has twice those of the one before.
+        width: Channels of the finest branch; each coarser one has twice those of the one before,
+            up to `most_channels`.
         joints: Heatmaps.
         modules: Exchange modules of stages 2, 3 and 4.
         blocks: Residual blocks a branch of a module.
@@ -54,6 +55,7 @@ class HRNetShape:
     stem: int = 64
     first: int = 64
     bottlenecks: int = 4
+    most_channels: int = 1024
     size: tuple[int, int] = (384, 288)
 
 
@@ -69,6 +71,13 @@ ARCHITECTURES: dict[str, Yolov8Shape | HRNetShape] = {
         0.33, 0.125, 512, ("person",), bins=8, relu=True, size=(384, 640)
     ),
     "demo_pose": HRNetShape(
-        16, modules=(1, 1, 1), blocks=1, stem=16, first=8, bottlenecks=1, size=(128, 64)
+        16,
+        modules=(1, 1, 1),
+        blocks=1,
+        stem=16,
+        first=8,
+        bottlenecks=1,
+        most_channels=64,
+        size=(128, 64),
     ),
 }
