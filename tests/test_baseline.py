@@ -14,6 +14,7 @@ pytest.importorskip("lap", reason="pip install 'edgert[bench]'")
 
 from edgert.baseline.agreement import matched_share
 from edgert.baseline.pipeline import BaselinePipeline
+from edgert.baseline.pose import decode_heatmaps
 from edgert.baseline.track import Tracker
 
 
@@ -29,8 +30,11 @@ def frames():
     return made
 
 
-def test_tracks_and_skeletons_are_those_of_the_pipeline(model, frames):
-    detector, pose = model("detector"), model("pose")
+@pytest.mark.parametrize(
+    "notes", [(), (("edgert.refine", "dark"), ("edgert.blur_kernel", "[7]"))], ids=["plain", "dark"]
+)
+def test_tracks_and_skeletons_are_those_of_the_pipeline(model, frames, notes):
+    detector, pose = model("detector"), model("pose", metadata=notes)
     baseline = BaselinePipeline(detector, pose, Tracker(), threads=1)
     with edgert.Pipeline(detector, pose, device="cpu") as pipe:
         pairs = [
@@ -51,6 +55,24 @@ def test_nobody_has_no_keypoints(model):
     found = BaselinePipeline(model("detector"), model("pose"), Tracker(), threads=1)(dark)
     assert len(found.boxes) == len(found.ids) == 0
     assert found.keypoints is None
+
+
+@pytest.mark.parametrize("dark_kernel", [None, 7, 11])
+def test_joints_are_those_of_edgert(dark_kernel):
+    chance = np.random.default_rng(3)
+    y, x = np.mgrid[0:32, 0:16]
+    tops = chance.uniform([-1, -1], [17, 33], (4, 17, 2))
+    away = (x - tops[..., 0, None, None]) ** 2 + (y - tops[..., 1, None, None]) ** 2
+    heatmaps = np.exp(-away / (2 * 1.5**2)) + chance.uniform(0, 0.02, (4, 17, 32, 16))
+    heatmaps = heatmaps.astype(np.float32)
+    to_frame = np.array([[[2.0, 0, 5], [0, 2, -3]]] * 4)
+    how = {} if dark_kernel is None else {"refine": "dark", "blur_kernel": dark_kernel}
+    ours, our_scores = edgert.ops.decode_heatmaps(heatmaps, to_frame, **how)
+    theirs, their_scores = decode_heatmaps(heatmaps, to_frame, dark_kernel=dark_kernel)
+    np.testing.assert_array_equal(our_scores, their_scores)
+    np.testing.assert_allclose(ours, theirs, atol=0.02)
+    plain, _ = edgert.ops.decode_heatmaps(heatmaps, to_frame, refine="none")
+    assert np.abs(ours - plain).max() > 1
 
 
 def people(*boxes, scores=None):

@@ -46,6 +46,8 @@ class HRNetShape:
         first: Channels within the bottlenecks of stage 1, which put out four times as many.
         bottlenecks: How many there are.
         size: Usual input (height, width) in pixels.
+        dark_kernel: Where heatmaps are to be read by DARK, the cells of its Gaussian; None: by
+            HRNet's quarters.
     """
 
     width: int
@@ -57,6 +59,7 @@ class HRNetShape:
     bottlenecks: int = 4
     most_channels: int = 1024
     size: tuple[int, int] = (384, 288)
+    dark_kernel: int | None = None
 
 
 ARCHITECTURES: dict[str, Yolov8Shape | HRNetShape] = {
@@ -67,9 +70,7 @@ ARCHITECTURES: dict[str, Yolov8Shape | HRNetShape] = {
     "yolov8x": Yolov8Shape(1.00, 1.25, 512),
     "hrnet_w32": HRNetShape(32),
     "hrnet_w48": HRNetShape(48),
-    "demo_detector": Yolov8Shape(
-        0.33, 0.125, 512, ("person",), bins=8, relu=True, size=(384, 640)
-    ),
+    "demo_detector": Yolov8Shape(0.33, 0.125, 512, ("person",), bins=8, relu=True, size=(384, 640)),
     "demo_pose": HRNetShape(
         16,
         modules=(1, 1, 1),
@@ -79,5 +80,6 @@ ARCHITECTURES: dict[str, Yolov8Shape | HRNetShape] = {
         bottlenecks=1,
         most_channels=64,
         size=(128, 64),
+        dark_kernel=7,
     ),
 }

@@ -57,6 +57,7 @@ class BaselinePipeline:
     ) -> None:
         self.detector = _session(detector, threads, spinning)
         self.pose = None if pose is None else _session(pose, threads, spinning)
+        self.dark_kernel = None if self.pose is None else _dark_kernel(self.pose)
         self.tracker = tracker
         if score_threshold is None:
             score_threshold = 0.25 if tracker is None else 0.1
@@ -78,7 +79,9 @@ class BaselinePipeline:
         if self.pose is None or len(boxes) == 0:
             return BaselineResult(boxes, scores, class_ids, ids, None, None)
         tensor, to_frame = crop_people(frame, boxes, self.pose.get_inputs()[0].shape[2:])
-        keypoints, keypoint_scores = decode_heatmaps(_run(self.pose, tensor), to_frame)
+        keypoints, keypoint_scores = decode_heatmaps(
+            _run(self.pose, tensor), to_frame, dark_kernel=self.dark_kernel
+        )
         return BaselineResult(boxes, scores, class_ids, ids, keypoints, keypoint_scores)
 
 
@@ -89,6 +92,14 @@ def _session(path: str | os.PathLike[str], threads: int, spinning: bool) -> Any:
     return onnxruntime.InferenceSession(
         os.fspath(path), options, providers=["CPUExecutionProvider"]
     )
+
+
+def _dark_kernel(session: Any) -> int | None:
+    """What a pose network's notes say of how its heatmaps are to be read; see docs/models.md."""
+    notes = session.get_modelmeta().custom_metadata_map
+    if notes.get("edgert.refine") != "dark":
+        return None
+    return int(notes.get("edgert.blur_kernel", "[11]").strip("[]"))
 
 
 def _run(session: Any, tensor: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
