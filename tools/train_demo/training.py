@@ -79,27 +79,31 @@ def fit(
     mean = copy.deepcopy(network).eval()
     network.train()
     step = Step(network, loss_of, batch())
-    losses: list[Tensor] = []
+    losses: list[float] = []
+    recent: list[Tensor] = []  # on the device: asking for each would make the GPU wait
+    steps, done = 0, 0.0
     start = time.monotonic()
-    done = 0.0
     with reservoir:
         while done < 1:
             rate = args.rate * min(1, done / _WARMUP + 1e-3) * 0.5 * (1 + math.cos(math.pi * done))
-            losses.append(step(batch(), rate))
-            _draw_near(mean, network, len(losses))
+            recent.append(step(batch(), rate))
+            steps += 1
+            _draw_near(mean, network, steps)
             spent_min = (time.monotonic() - start) / 60
-            done = max(len(losses) / args.steps, spent_min / args.minutes)
-            if len(losses) % _EVERY == 0 or done >= 1:
-                last = torch.stack(losses[-_EVERY:]).mean().item()
+            done = max(steps / args.steps, spent_min / args.minutes)
+            if steps % _EVERY == 0 or done >= 1:
+                losses += torch.stack(recent).tolist()
+                last = sum(losses[-len(recent) :]) / len(recent)
+                recent.clear()
                 if not math.isfinite(last):
                     raise FloatingPointError(
-                        f"the loss is {last} by step {len(losses)}; lower --rate {args.rate}"
+                        f"the loss is {last} by step {steps}; lower --rate {args.rate}"
                     )
                 seen = f"{reservoir.rendered} rendered, {spent_min:.1f} min"
-                print(f"step {len(losses)}, {done:.0%}: loss {last:.4f}, {seen}", flush=True)
-            if len(losses) % _SAVED == 0 or done >= 1:
+                print(f"step {steps}, {done:.0%}: loss {last:.4f}, {seen}", flush=True)
+            if steps % _SAVED == 0 or done >= 1:
                 torch.save(mean.state_dict(), args.output)
-    return torch.stack(losses).tolist()
+    return losses
 
 
 def _begin_with(network: nn.Module, weights: dict[str, Tensor]) -> None:
