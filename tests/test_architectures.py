@@ -22,6 +22,8 @@ from edgert.architectures.hrnet import HRNet  # noqa: E402
 from edgert.architectures.weights import load, make  # noqa: E402
 from edgert.architectures.yolov8 import Yolov8  # noqa: E402
 
+from tensorrt_models import needs_builder  # noqa: E402
+
 torch.set_num_threads(1)
 
 
@@ -121,6 +123,22 @@ def test_the_onnx_file_equals_pytorch(name, size, output, tmp_path):
     with torch.no_grad():
         expected = network(torch.from_numpy(feed)).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@needs_builder
+@pytest.mark.parametrize(
+    ("name", "convolutions"), [("yolov8s", 63), ("hrnet_w32", 293), ("demo_detector", 63)]
+)
+def test_tensorrt_rtx_builds_it_ahead_of_time(name, convolutions, tmp_path):
+    made = export(make(ARCHITECTURES[name]).eval(), tmp_path / f"{name}.onnx")
+    engine = edgert.build(
+        made.path, precision="fp16", compute_capability="8.6", cache=tmp_path, max_batch=2
+    )
+    assert engine.manifest.batches == (1, 2)
+    nodes = {node for layer in engine.manifest.layers for node in layer.nodes}
+    wanted = [node.name for node in onnx.load(made.path).graph.node if node.op_type == "Conv"]
+    assert len(wanted) == convolutions
+    assert not set(wanted) - nodes
 
 
 def test_a_pipeline_takes_both(tmp_path):

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgert.architectures.yolov8 import Expectation
+
 __all__ = ["Cost", "cost_of"]
 
 
@@ -18,8 +20,9 @@ class Cost:
 
     Attributes:
         parameters: All of them, those of normalisations included.
-        multiply_adds: Of the convolutions; normalisations count as fused into them. What papers
-            call a FLOP is one of them for HRNet, half of one for YOLOv8.
+        multiply_adds: Of the convolutions and of what is one in the original; normalisations count
+            as fused into them. What papers call a FLOP is one of them for HRNet, half of one for
+            YOLOv8.
     """
 
     parameters: int
@@ -41,7 +44,7 @@ def cost_of(network: nn.Module, size: tuple[int, int]) -> Cost:
         total += output.numel() * layer.weight[0].numel()
 
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Conv2d | Expectation):
             layer.register_forward_hook(count)
     with torch.no_grad():
         network(torch.empty(1, 3, *size, device="meta"))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edgert.architectures.catalogue import Yolov8Shape
 
-__all__ = ["Yolov8", "cell_centers"]
+__all__ = ["Expectation", "Yolov8", "cell_centers"]
 
 STRIDES = (8, 16, 32)
 # What a class scores at first: about five objects a picture, whatever the size of the grid.
@@ -194,7 +194,7 @@ class _Concat(nn.Module):
         return torch.cat([value, kept], 1)
 
 
-class _Expectation(nn.Module):
+class Expectation(nn.Module):
     """The mean of the distributions that logits over bins are: (B, 4, bins, A) to (B, 4, A).
 
     Softmax and weighted sum, written out: ONNX Runtime's CPU provider takes a softmax along any
@@ -208,9 +208,15 @@ class _Expectation(nn.Module):
         with torch.no_grad():
             self.conv.weight.copy_(torch.arange(bins).view(1, bins, 1, 1))
 
+    @property
+    def weight(self) -> Tensor:
+        """(1, bins, 1, 1): what each bin stands for."""
+        return self.conv.weight
+
     def forward(self, logits: Tensor) -> Tensor:
+        """Means (B, 4, A)."""
         shares = torch.exp(logits - logits.amax(2, keepdim=True))
-        return (shares * self.conv.weight.view(1, 1, -1, 1)).sum(2) / shares.sum(2)
+        return (shares * self.weight.view(1, 1, -1, 1)).sum(2) / shares.sum(2)
 
 
 class _Detect(nn.Module):
@@ -226,7 +232,7 @@ class _Detect(nn.Module):
 
         self.cv2 = nn.ModuleList(branch(count, sides, 4 * bins) for count in inputs)
         self.cv3 = nn.ModuleList(branch(count, scores, classes) for count in inputs)
-        self.dfl = _Expectation(bins)
+        self.dfl = Expectation(bins)
         for stride, box, score in zip(STRIDES, self.cv2, self.cv3, strict=True):
             cells = (_PICTURE_PX / stride) ** 2
             nn.init.constant_(box[-1].bias, 1.0)
