@@ -182,6 +182,7 @@ def build(work: Path, commit: str, pythons: list[str], architectures: list[str])
         for version, python in environments.items():
             name = f"{version}-{architecture}"
             built = work / f"build-{name}"
+            shutil.rmtree(built, ignore_errors=True)  # its cache knows other options
             print(f"== {name}", flush=True)
             description = target_python.environment(python, architecture, work / f"target-{name}")
             raw = run_backend(
