@@ -2,8 +2,8 @@
 
     python tools/wheels/resolve_extras.py dist [EXTRA ...]
 
-For the oldest and the newest Python, both architectures, and a glibc of 2.35: JetPack 6's and
-Ubuntu 22.04's. Exit status 1 where something has to be compiled, or is not to be had.
+For the oldest and the newest Python and both architectures; see pip_for.py. Exit status 1 where
+something would have to be compiled, or is not to be had.
 """
 
 from __future__ import annotations
@@ -15,29 +15,26 @@ import tempfile
 import time
 from pathlib import Path
 
-PYTHONS = ("3.10", "3.13")
-ARCHITECTURES = ("x86_64", "aarch64")
+from build_wheels import ARCHITECTURES, PYTHONS, find_python
+
 EXTRAS = ("", "quant", "eval", "rtx", "gpu", "export", "bench")
-_GLIBC_MINOR = 35
-_OLD_NAMES = {"x86_64": ("1", "2010", "2014"), "aarch64": ("2014",)}
+_PIP_FOR = Path(__file__).parent / "pip_for.py"
+_WOULD = "Would install "
 
 
-def resolve(folder: Path, extra: str, python: str, architecture: str) -> str:
-    """What pip says against it; empty: it would install."""
-    tag = f"cp{python.replace('.', '')}"
-    (wheel,) = folder.glob(f"edgert-*-{tag}-*_{architecture}.whl")
-    platforms = [f"manylinux_2_{minor}_{architecture}" for minor in range(5, _GLIBC_MINOR + 1)]
-    platforms += [f"manylinux{name}_{architecture}" for name in _OLD_NAMES[architecture]]
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
-    command += ["--only-binary", ":all:", "--python-version", python]
-    command += [part for platform in platforms for part in ("--platform", platform)]
+def resolve(python: Path, wheel: Path, extra: str, architecture: str) -> tuple[bool, str]:
+    """Whether pip would install it, and what it says: the packages, or why not."""
+    command = [python, _PIP_FOR, architecture, "install", "--dry-run", "--ignore-installed"]
     with tempfile.TemporaryDirectory() as target:
         done = subprocess.run(
             [*command, "--target", target, f"{wheel}[{extra}]" if extra else str(wheel)],
             capture_output=True,
             text=True,
         )
-    return done.stderr.strip() if done.returncode else ""
+    for line in done.stdout.splitlines():
+        if line.startswith(_WOULD):
+            return True, line.removeprefix(_WOULD)
+    return False, done.stderr.strip()
 
 
 def main() -> int:
@@ -46,17 +43,21 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="with the wheels")
     parser.add_argument("extras", nargs="*", default=EXTRAS)
     args = parser.parse_args()
-    failed = 0
-    for extra in args.extras:
-        for python in PYTHONS:
+    passed = failed = 0
+    for version in (PYTHONS[0], PYTHONS[-1]):
+        with tempfile.TemporaryDirectory() as environment:
+            subprocess.run([find_python(version), "-m", "venv", environment], check=True)
+            python = Path(environment, "bin", "python")
             for architecture in ARCHITECTURES:
-                start = time.monotonic()
-                said = resolve(args.folder, extra, python, architecture)
-                name = f"edgert[{extra}]" if extra else "edgert"
-                took = time.monotonic() - start
-                print(f"{name:16} {python:5} {architecture:8} {said or 'resolves'} ({took:.0f} s)")
-                failed += bool(said)
-    print(f"{len(args.extras) * 4 - failed} passed, {failed} failed")
+                tag = f"cp{version.replace('.', '')}"
+                (wheel,) = args.folder.glob(f"edgert-*-{tag}-*_{architecture}.whl")
+                for extra in args.extras:
+                    start = time.monotonic()
+                    good, said = resolve(python, wheel, extra, architecture)
+                    took = time.monotonic() - start
+                    print(f"{version} {architecture} edgert[{extra}] ({took:.0f} s): {said}")
+                    passed, failed = passed + good, failed + (not good)
+    print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
 

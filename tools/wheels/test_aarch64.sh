@@ -38,10 +38,8 @@ python=$(chroot "$userland" /usr/bin/python3 -c 'import sys; print("%d.%d" % sys
 case $wheel in *-cp"${python/./}"-*aarch64.whl) ;; *) die "$wheel: the userland has Python $python" ;; esac
 
 echo "== what the tests need, for aarch64"
-platforms=$(for minor in $(seq 17 36); do printf -- "--platform manylinux_2_%s_aarch64 " "$minor"; done)
-# shellcheck disable=SC2086
-"${PYTHON:-python3}" -m pip download --quiet --only-binary :all: --python-version "$python" \
-  $platforms --platform manylinux2014_aarch64 --dest "$packages" "$wheel[test]" pip
+"${PYTHON:-python3}" tools/wheels/pip_for.py aarch64 download --quiet --python-version "$python" \
+  --dest "$packages" "$wheel[test]" pip
 cp "$wheel" "$packages/"
 
 echo "== the fake CUDA driver, for aarch64"
@@ -63,6 +61,7 @@ unshare --mount --fork bash -c '
   userland=$1 packages=$2 assets=$3
   shift 3
   mount -t proc proc "$userland/proc"
+  mount -t sysfs sysfs "$userland/sys"
   mount --rbind /dev "$userland/dev"
   mount --bind "$packages" "$userland/packages"
   if [ -d "$assets" ]; then mount --bind "$assets" "$userland/assets"; fi
