@@ -25,7 +25,7 @@ from build_wheels import PYTHONS, find_python
 DIGEST = Path(__file__).parent / "digest.py"
 # Of qemu's: x86-64-v2 without AVX, and v3 with AVX2.
 PROCESSORS = {"Nehalem": "x86-64 (SSE2)", "Haswell": "x86-64-v3 (AVX2)"}
-_NOBODY = 65534
+_BOUND = ("/usr/bin/setpriv", "--inh-caps=-all", "--bounding-set=-all")
 _USE = """
 import edgert, numpy
 tracks = edgert.ByteTrack().update(numpy.array([[0, 0, 9, 9.0]]), numpy.array([0.9]))
@@ -43,23 +43,25 @@ class Environment:
         (folder / "empty").mkdir()
         self.site = next((folder / "venv" / "lib").glob("python*/site-packages"))
 
-    def run(self, *command: object, home: str | None = None, user: int | None = None, **more) -> str:
+    def run(self, *command: object, home: str | None = None, bound: bool = False, **more) -> str:
         """Run a program of the environment; returns what it printed.
+
+        Args:
+            command: The program and its arguments.
+            home: HOME; None: not set.
+            bound: By what files permit, root too.
+            more: Of the variables.
 
         Raises:
             AssertionError: It failed, or warned.
         """
         variables = {"PATH": f"{self.folder}/venv/bin:{self.folder}/empty", **more}
         variables |= {} if home is None else {"HOME": home}
+        program = [str(self.folder / "venv" / "bin" / str(command[0])), *map(str, command[1:])]
+        if bound and os.getuid() == 0:
+            program = [*_BOUND, *program]
         done = subprocess.run(
-            [self.folder / "venv" / "bin" / str(command[0]), *map(str, command[1:])],
-            env=variables,
-            cwd=self.folder,
-            user=user,
-            group=user,
-            extra_groups=None if user is None else [],
-            capture_output=True,
-            text=True,
+            program, env=variables, cwd=self.folder, capture_output=True, text=True
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
@@ -93,8 +95,13 @@ def survives_its_surroundings(here: Environment) -> str:
     locked.mkdir(mode=0o500)
     broken = here.folder / "broken"
     broken.write_text("no folder")
-    # Who may write everywhere has to be somebody else for this.
-    nobody = _NOBODY if os.getuid() == 0 else None
+    probe = f"open({str(locked / 'file')!r}, 'w')"
+    try:
+        here.run("python", "-c", probe, bound=True)
+    except AssertionError as error:
+        assert "PermissionError" in str(error), error
+    else:
+        raise AssertionError(f"{locked} can be written: this proves nothing")
     for home, more in (
         (None, {}),
         (str(locked), {}),
@@ -102,8 +109,8 @@ def survives_its_surroundings(here: Environment) -> str:
         (None, {"EDGERT_CACHE": str(broken)}),
         (None, {"XDG_CACHE_HOME": str(locked)}),
     ):
-        here.run("edgert", "doctor", home=home, user=nobody, **more)
-        here.run("python", "-W", "error", "-c", _USE, home=home, user=nobody, **more)
+        here.run("edgert", "doctor", home=home, bound=True, **more)
+        here.run("python", "-W", "error", "-c", _USE, home=home, bound=True, **more)
     assert not list(locked.iterdir())
     return "no home, locked home, broken cache"
 
