@@ -2,6 +2,7 @@
 
     python tools/wheels/inspect_wheel.py dist/*.whl                    # the table
     python tools/wheels/inspect_wheel.py dist/*.whl --markdown FILE    # ... into a file
+    python tools/wheels/inspect_wheel.py dist/*.whl --kernels          # only: the same in all?
 
 Exit status 1 where a wheel breaks a rule, told on standard error.
 """
@@ -171,13 +172,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path, help="wheels, and sdists for the table")
     parser.add_argument("--markdown", type=Path, help="write the table there")
+    parser.add_argument("--kernels", action="store_true", help="compare the kernels, nothing else")
     parser.add_argument("--no-path", nargs="*", default=[], help="what no file may name")
     args = parser.parse_args()
     wheels = [read_wheel(path) for path in sorted(args.files) if path.suffix == ".whl"]
     text = table(wheels, [path for path in sorted(args.files) if path.suffix != ".whl"])
     print(text, end="")
     broken = 0
-    for wheel in wheels:
+    for wheel in wheels if not args.kernels else ():
         for fault in faults(wheel, tuple(args.no_path)):
             print(f"{wheel.path.name}: {fault}", file=sys.stderr)
             broken += 1
