@@ -117,11 +117,14 @@ def check_out(commit: str, folder: Path) -> int:
 def make_environment(version: str, source: Path, folder: Path) -> Path:
     """A virtual environment with what builds a wheel; returns its Python."""
     python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([find_python(version), "-m", "venv", folder], check=True)
+    project, made_for = source / "pyproject.toml", folder / "made_for.toml"
+    if made_for.exists() and made_for.read_bytes() == project.read_bytes():
+        return python
+    subprocess.run([find_python(version), "-m", "venv", folder], check=True)
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)  # the first that knows groups
-    subprocess.run([*pip, "--group", f"{source / 'pyproject.toml'}:wheel-build"], check=True)
+    subprocess.run([*pip, "--group", f"{project}:wheel-build"], check=True)
+    shutil.copy(project, made_for)
     return python
 
 

@@ -26,13 +26,13 @@ def stubs(architecture: str, compiler: str, folder: Path) -> Path:
     Args:
         architecture: "x86_64" or "aarch64".
         compiler: The C compiler for it.
-        folder: Where to; what is there is replaced.
+        folder: Where to. What Zig made before is kept: it knows whether it fits.
 
     Returns:
         The folder to give to the linker with -L.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     cache, out = folder / "zig", folder / "lib"
+    shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     probe = folder / "probe.c"
     probe.write_text(_PROBE)
