@@ -1,4 +1,4 @@
-"""Builds the wheels and the sdist of a commit: every Python, x86_64 and aarch64, on an x86-64 Linux.
+"""Builds the wheels and the sdist of a commit: every Python, both architectures, on x86-64.
 
     python tools/wheels/build_wheels.py --out dist
 
@@ -66,7 +66,9 @@ class Compiler:
             raise RuntimeError(f"no {self.cxx}: apt-get install {package}")
         found = subprocess.run([self.cxx, "-dumpversion"], capture_output=True, text=True).stdout
         if int(found.split(".")[0]) < _OLDEST_GCC:
-            raise RuntimeError(f"{self.cxx} is GCC {found.strip()}, expected {_OLDEST_GCC} or later")
+            raise RuntimeError(
+                f"{self.cxx} is GCC {found.strip()}, expected {_OLDEST_GCC} or later"
+            )
 
     def variables(self) -> dict[str, str]:
         """The variables under which CMake takes it.
@@ -75,7 +77,9 @@ class Compiler:
         the C++ library is inside, out of others' sight.
         """
         libraries = glibc.stubs(
-            self.architecture, self.cxx.replace("g++", "gcc"), self.work / f"glibc-{self.architecture}"
+            self.architecture,
+            self.cxx.replace("g++", "gcc"),
+            self.work / f"glibc-{self.architecture}",
         )
         cached = {"CMAKE_CXX_COMPILER_LAUNCHER": "ccache"} if shutil.which("ccache") else {}
         return {

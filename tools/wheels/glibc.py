@@ -36,9 +36,9 @@ def stubs(architecture: str, compiler: str, folder: Path) -> Path:
     out.mkdir(parents=True)
     probe = folder / "probe.c"
     probe.write_text(_PROBE)
+    zig = [sys.executable, "-m", "ziglang", "cc", "-target", f"{architecture}-linux-gnu.{VERSION}"]
     subprocess.run(
-        [sys.executable, "-m", "ziglang", "cc", "-target", f"{architecture}-linux-gnu.{VERSION}"]
-        + ["-shared", "-fPIC", "-o", folder / "probe.so", probe],
+        [*zig, "-shared", "-fPIC", "-o", folder / "probe.so", probe],
         env={**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)},
         check=True,
     )
@@ -51,11 +51,9 @@ def stubs(architecture: str, compiler: str, folder: Path) -> Path:
     for name in ("libc.so.6", "libld.so.2"):
         shutil.copy(made / name, out)
     addition = out / "newer_glibc.o"
-    subprocess.run(
-        [compiler, "-c", "-O2", "-fPIC", "-ffunction-sections", "-D_GNU_SOURCE", "-Wall", "-Wextra"]
-        + [Path(__file__).parent / "newer_glibc.c", "-o", addition],
-        check=True,
-    )
+    source = Path(__file__).parent / "newer_glibc.c"
+    options = ["-O2", "-fPIC", "-ffunction-sections", "-D_GNU_SOURCE", "-Wall", "-Wextra"]
+    subprocess.run([compiler, "-c", *options, source, "-o", addition], check=True)
     subprocess.run(["ar", "rcD", out / "libnewer_glibc.a", addition], check=True)
     # As glibc's own libc.so: the shared part, the static part, the loader's few symbols.
     parts = (out / name for name in ("libc.so.6", "libnewer_glibc.a"))

@@ -26,7 +26,7 @@ from elftools.elf.sections import SymbolTableSection
 FLOOR = (2, 28)
 LARGEST_BYTES = 5_000_000
 # What every Linux with glibc has: the policy allows more, edgert needs no more.
-SYSTEM = re.compile(r"(libc|libm|libgcc_s|libpthread|libdl|librt|ld-linux-(x86-64|aarch64))\.so\.\d")
+SYSTEM = re.compile(r"(lib(c|m|gcc_s|pthread|dl|rt)|ld-linux-(x86-64|aarch64))\.so\.\d")
 _MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
 
 
@@ -78,7 +78,7 @@ def read_module(name: str, content: bytes) -> Module:
     module = Module(name, elf["e_machine"])
     for section in elf.iter_sections():
         if isinstance(section, DynamicSection):
-            module.libraries = [t.needed for t in section.iter_tags() if t.entry.d_tag == "DT_NEEDED"]
+            module.libraries = [tag.needed for tag in section.iter_tags("DT_NEEDED")]
         elif isinstance(section, GNUVerNeedSection):
             for _, versions in section.iter_versions():
                 for version in versions:
@@ -194,9 +194,10 @@ def main() -> int:
 HEAD = """\
 # Wheels
 
-By `make wheels` (tools/wheels/), which also checks them: symbols of glibc 2.28 at most, each with its version; nothing
-linked but glibc and libgcc_s, so nothing of CUDA, TensorRT or the C++ library; no path of the machine that built them;
-the same kernels in all. "glibc from" is the newest symbol's; wheels are tagged manylinux_2_28.
+By `make wheels` (tools/wheels/), which also checks them: symbols of glibc 2.28 at most, each with
+its version; nothing linked but glibc and libgcc_s, so nothing of CUDA, TensorRT or the C++ library;
+no path of the machine that built them; the same kernels in all. "glibc from" is the newest
+symbol's; wheels are tagged manylinux_2_28.
 """
 
 if __name__ == "__main__":
