@@ -67,15 +67,5 @@ unshare --mount --fork bash -c '
   if [ -d "$assets" ]; then mount --bind "$assets" "$userland/assets"; fi
   exec chroot "$userland" /usr/bin/env -i HOME=/root PATH=/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 \
     QEMU_CPU="$QEMU_CPU" EDGERT_ASSETS=/assets EDGERT_REQUIRE_FAKE_GPU=1 \
-    bash -euc "
-      cd /edgert
-      python3 -m venv /venv
-      /venv/bin/pip install --quiet --no-index --find-links /packages --upgrade pip
-      /venv/bin/pip install --quiet --no-index --find-links /packages --no-deps --force-reinstall \"\$1\"
-      /venv/bin/pip install --quiet --no-index --find-links /packages \"edgert[test]\"
-      shift
-      uname -m
-      /venv/bin/edgert doctor | sed -n 1,14p
-      /venv/bin/python -m pytest \"\$@\"
-    " tests "$@"
+    /edgert/tools/wheels/inside_aarch64.sh "$@"
 ' tests "$userland" "$packages" "$assets" "/packages/$(basename "$wheel")" "$@"
