@@ -1,11 +1,8 @@
 # Each target sets up what it needs, in a virtual environment of its own.
 PYTHON ?= python3
 VENV := .venv
-ASSETS ?= $(or $(EDGERT_ASSETS),../shared/assets)
-SOURCE ?= $(ASSETS)/videos/vtest.avi
-DETECTOR ?= $(ASSETS)/models/yolov8n.onnx
-POSE ?= $(ASSETS)/models/pose_heatmap_256x192.onnx
-FRAMES ?= 100
+# Of edgert demo: --seed 7, --frames 100, --int8 (which needs the extra quant).
+DEMO ?=
 FAKE := build/fake/libfakecuda.so
 # The types of TensorRT 10, without what it depends on: TensorRT itself, 3 GB that another index has.
 STUBS := tensorrt-stubs==10.13.0.35.1
@@ -16,7 +13,7 @@ MODULES := tensorrt-cu12-bindings==10.3.0 tensorrt-cu13-bindings==11.4.0.106
 
 help:
 	@echo "make test    install into $(VENV) and run the test suite"
-	@echo "make demo    SOURCE=video DETECTOR=model.onnx POSE=model.onnx: people, tracked, with skeletons, in out/"
+	@echo "make demo    a rendered street through everything: speed, accuracy, a video and a page in out/"
 	@echo "make lint    ruff, mypy, clang-format"
 	@echo "make native  the native tests under sanitizers"
 	@echo "make fake    a CUDA driver in host memory, for EDGERT_LIBCUDA=build/fake/libfakecuda.so"
@@ -44,14 +41,8 @@ test: installed $(FAKE)
 	$(VENV)/bin/python -m pytest $(TESTS)
 
 demo: $(VENV)/bin/python
-	@for file in "$(SOURCE)" "$(DETECTOR)" "$(POSE)"; do test -e "$$file" || { \
-	  echo "make demo: $$file is not there. Name your own: make demo SOURCE=street.mp4" \
-	       "DETECTOR=yolov8n.onnx POSE=hrnet_w32_256x192.onnx"; exit 2; }; done
-	$(VENV)/bin/python -m pip install --quiet .
-	mkdir -p out
-	$(VENV)/bin/edgert run "$(SOURCE)" --detector "$(DETECTOR)" --pose "$(POSE)" --max-frames $(FRAMES) \
-	  --video out/demo.mp4 --json out/demo.jsonl --json-report out/demo.report.json
-	@echo "out/demo.mp4, out/demo.jsonl, out/demo.report.json"
+	$(VENV)/bin/python -m pip install --quiet ".[demo]"
+	$(VENV)/bin/edgert demo --output out --json-report out/demo.report.json $(DEMO)
 
 $(VENV)/lint: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --group lint --group native

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import edgert
+from edgert.baseline import preprocess as eight_bit
 from edgert.evaluation import CropPose, coco
 
-from baseline import preprocess as eight_bit
 from timing import add_report_option, describe, environment, write_report
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from edgert import Result
+from edgert.baseline import draw as baseline
 from edgert.draw import draw_people
 
-from baseline import draw as baseline
 from timing import add_report_option, describe, environment, interleaved, markdown, write_report
 
 # A standing person's joints within the box, COCO's order.

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 import edgert
+from edgert.baseline.agreement import LEAST_SHARE, matched_share
+from edgert.baseline.pipeline import BaselinePipeline
 
-from baseline.pipeline import BaselinePipeline
 from timing import add_report_option, describe, environment, write_report
 
 NETWORKS = ("detect", "pose")
@@ -41,24 +42,12 @@ def read_frames(path, count):
     return frames
 
 
-def check_equal(pipe, baseline, frames, iou=0.9, share=0.97):
-    """At least `share` of the baseline's boxes over 0.5 have a partner at `iou`."""
-    total = matched = 0
-    for frame in frames:
-        ours, theirs = pipe(frame), baseline(frame)
-        for box, score in zip(theirs.boxes, theirs.scores, strict=True):
-            if score < 0.5:
-                continue
-            total += 1
-            low = np.maximum(ours.boxes[:, :2], box[:2])
-            high = np.minimum(ours.boxes[:, 2:], box[2:])
-            shared = np.prod(np.clip(high - low, 0, None), axis=1)
-            areas = np.prod(ours.boxes[:, 2:] - ours.boxes[:, :2], axis=1)
-            union = areas + np.prod(box[2:] - box[:2]) - shared
-            matched += bool(np.any(shared / union >= iou))
-    if total == 0 or matched < share * total:
-        raise SystemExit(f"{matched} of {total} baseline boxes have a partner at IoU >= {iou}")
-    return matched / total
+def check_equal(pipe, baseline, frames):
+    """The share of the baseline's boxes over 0.5 that edgert has too."""
+    share = matched_share((pipe(frame), baseline(frame)) for frame in frames)
+    if share < LEAST_SHARE:
+        raise SystemExit(f"{100 * share:.1f} % of the baseline's boxes have a partner")
+    return share
 
 
 def measure(programs, chunks):

@@ -14,10 +14,10 @@ import numpy as np
 
 import edgert
 from edgert import ops
+from edgert.baseline.detect import decode_yolo
+from edgert.baseline.pose import decode_heatmaps
+from edgert.baseline.preprocess import MEAN, STD, crop_people, letterbox
 
-from baseline.detect import decode_yolo
-from baseline.pose import decode_heatmaps
-from baseline.preprocess import MEAN, STD, crop_people, letterbox
 from timing import (
     CLOCKS,
     add_report_option,

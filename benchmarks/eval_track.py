@@ -9,7 +9,6 @@ either is on film.
 
 import argparse
 import json
-import sys
 import warnings
 from pathlib import Path
 
@@ -17,9 +16,7 @@ import numpy as np
 import trackeval
 
 from edgert._core import ByteTrack
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from bytetrack_oracle import Oracle, iou_matrix
+from edgert.baseline.track import Tracker, iou_matrix
 
 
 def scene(people, frames, seed, size=(1920, 1080)):
@@ -63,10 +60,10 @@ def edgert():
 
 
 def plain():
-    oracle = Oracle()
+    tracker = Tracker()
 
     def step(boxes, scores):
-        rows = np.reshape(oracle.update(boxes, scores), (-1, 6))
+        rows = np.reshape(tracker.update(boxes, scores), (-1, 6))
         return rows[:, 0].astype(int), rows[:, 1:5]
 
     return step

@@ -266,6 +266,18 @@ def test_metadata_of_the_pose_model_is_honoured(model, picture):
     by_notes = edgert.Pipeline(model("detector"), noted, tracker=None)(picture)
     assert equal(by_engine, by_notes)
     assert not equal(by_engine, plain)
+    wider = model("pose", metadata=(*notes, ("edgert.blur_kernel", "[17]")))
+    by_wider = edgert.Pipeline(model("detector"), wider, tracker=None)(picture)
+    assert not equal(by_wider, by_notes)
+    same = model("pose", metadata=(*notes, ("edgert.blur_kernel", "[11]")))
+    assert equal(edgert.Pipeline(model("detector"), same, tracker=None)(picture), by_notes)
+
+
+@pytest.mark.parametrize("kernel", ["[4]", "[1]", "[33]", "[7.5]", "7"])
+def test_a_blur_that_cannot_be_is_refused(model, kernel):
+    noted = model("pose", metadata=(("edgert.blur_kernel", kernel),))
+    with pytest.raises(edgert.ModelError, match=r"edgert\.blur_kernel is .*, expected"):
+        edgert.Pipeline(model("detector"), noted)
 
 
 def test_open_input_size_comes_from_imgsz_or_the_engine(model):

@@ -244,6 +244,23 @@ def test_onnx_runtime_s_layers_give_their_output_in_int8() -> None:
     assert pairs(plan, "/two") == [("y0", "/two", 0)]
 
 
+@pytest.mark.parametrize("name", sorted(quant_models.MODELS))
+def test_what_is_unsigned_is_solved_by_the_name_of_its_histogram(name: str) -> None:
+    plan = plan_of(quant_models.MODELS[name](), "onnxruntime")
+    assert plan.unsigned_sources <= set(plan.tensors) | set(plan.bounds)
+
+
+def test_behind_a_split_values_are_those_before_it() -> None:
+    net = quant_models.Net()
+    left, right = net.split(net.relu(net.conv("images", 3, 32, to="stem"), to="a"), 2, 32)
+    x = net.relu(net.conv(right, 16, 16, to="one"), to="b")
+    net.head(net.add("Concat", left, x, axis=1), 32)
+    plan = plan_of(net.model(), "onnxruntime")
+    assert right in plan.unsigned
+    assert right not in plan.tensors
+    assert plan.unsigned_sources == {"a", "b"}
+
+
 @pytest.mark.parametrize("opset", [8, 17])
 def test_a_clip_from_zero_on_is_unsigned(opset: int) -> None:
     plan = plan_of(quant_models.depthwise(opset), "onnxruntime")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edgert.errors import SinkError
+from edgert.page.markup import tag
 from edgert.quant.report import Accuracy, Operator, Report, Speed, make_report, ranking_picture
 from edgert.quant.report.content import (
     AuditRow,
@@ -31,7 +32,6 @@ from edgert.quant.report.content import (
 )
 from edgert.quant.report.figures import bytes_text, decibels, number, percent, plain, ratio
 from edgert.quant.report.histograms import clipped_share, make_histogram, rounding_sqnr
-from edgert.quant.report.markup import tag
 from edgert.quant.report.terminal import sensitivity_table, summary
 from edgert.quant.statistics.stats import TensorStats
 

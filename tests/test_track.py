@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from edgert._core import ByteTrack
+from edgert.baseline.track import Tracker as Oracle
+from edgert.baseline.track import assign, iou_matrix
 from track_scenes import box, crowd, same
-
-from bytetrack_oracle import Oracle, assign, iou_matrix
 
 FIXED = settings(derandomize=True, deadline=None, max_examples=60)
 

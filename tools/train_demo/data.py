@@ -14,16 +14,17 @@ from torch.utils.data import IterableDataset, get_worker_info
 from edgert import ops
 from edgert.demo import Frame, Scene
 
-__all__ = ["Crops", "Pictures", "World", "gather_pictures"]
+__all__ = ["IGNORED", "STRIDE", "TAUGHT", "Crops", "Pictures", "World", "taught"]
 
 # Who shows less than this, or is lower, is not taught: a network would learn to guess.
 _LEAST_VISIBLE, _LEAST_HEIGHT_PX = 0.3, 24
-_FRAMES_PER_SCENE = 8
+_FRAMES_PER_SCENE = 40
 _STEP = 12  # frames between two that are taken: half a second
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what Pipeline's crops have
-_HIDDEN_WEIGHT = 0.5
+_SCENES = 8  # open at once in each worker, so that neighbours have little in common
 _PADDING = 1.25
-_STRIDE = 4
+STRIDE = 4  # pixels of a crop to a cell of its heatmaps
+# What a row of a picture's truth is; rows that are neither are not there.
+TAUGHT, IGNORED = 1, 2
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,28 @@ class World:
     def frames(self) -> Iterator[Frame]:
         """Frames without end; each worker of a loader renders scenes of its own."""
         first, step = _worker()
+        chance = np.random.default_rng([self.seed, first])
         number = self.seed + first
+        scenes: list[Iterator[Frame]] = []
         while True:
-            chance = np.random.default_rng(number)
-            people = int(chance.integers(min(5, self.people), self.people + 1))
-            length = _FRAMES_PER_SCENE * _STEP
-            fisheye = bool(chance.random() < 0.1)
-            scene = Scene(number, people, self.size, length, fisheye=fisheye)
-            for index in range(0, length, _STEP):
-                yield scene[index]
-            number += step
+            if len(scenes) < _SCENES:
+                scenes.append(self._scene(number))
+                number += step
+            index = int(chance.integers(len(scenes)))
+            frame = next(scenes[index], None)
+            if frame is None:
+                del scenes[index]
+            else:
+                yield frame
+
+    def _scene(self, number: int) -> Iterator[Frame]:
+        chance = np.random.default_rng(number)
+        people = int(chance.integers(min(5, self.people), self.people + 1))
+        length = _FRAMES_PER_SCENE * _STEP
+        fisheye = bool(chance.random() < 0.1)
+        scene = Scene(number, people, self.size, length, fisheye=fisheye)
+        for index in range(0, length, _STEP):
+            yield scene[index]
 
 
 def _worker() -> tuple[int, int]:
@@ -68,27 +81,10 @@ def taught(frame: Frame) -> NDArray[np.bool_]:
 
 
 class Pictures(IterableDataset):
-    """Letterboxed frames (3, H, W) in [0, 1], and boxes (N, 4) in network pixels.
+    """Letterboxed frames (3, H, W) uint8, boxes (M, 4) in network pixels, (M,) what each row is.
 
-    Args:
-        world: The scenes.
-        size: Network input (height, width).
-    """
-
-    def __init__(self, world: World, size: tuple[int, int]) -> None:
-        self.world, self.size = world, size
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for frame in self.world.frames():
-            image, to_frame = ops.letterbox(frame.image, size=self.size)
-            boxes = _to_network(frame.boxes[taught(frame)].reshape(-1, 2), to_frame)
-            yield torch.from_numpy(image[0]), torch.from_numpy(boxes.reshape(-1, 4))
-
-
-class Crops(IterableDataset):
-    """People (3, H, W), normalised, their joints (17, 2) in cells, and weights (17,).
-
-    A joint that is hidden counts half; one beyond the frame or the crop is not taught.
+    M is the most people that a scene of the world has. A row is `TAUGHT`, or `IGNORED` for
+    somebody too small or too hidden, or 0 for nobody.
 
     Args:
         world: The scenes.
@@ -99,7 +95,30 @@ class Crops(IterableDataset):
         self.world, self.size = world, size
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        chance = np.random.default_rng([self.world.seed, _worker()[0]])
+        for frame in self.world.frames():
+            image, to_frame = ops.letterbox(frame.image, size=self.size)
+            boxes = np.zeros((self.world.people, 4), np.float32)
+            kinds = np.zeros(self.world.people, np.uint8)
+            boxes[: len(frame)] = _to_network(frame.boxes.reshape(-1, 2), to_frame).reshape(-1, 4)
+            kinds[: len(frame)] = np.where(taught(frame), TAUGHT, IGNORED)
+            yield _eight_bits(image[0]), torch.from_numpy(boxes), torch.from_numpy(kinds)
+
+
+class Crops(IterableDataset):
+    """People (3, H, W) uint8, their joints (17, 2) in cells, and weights (17,).
+
+    A joint that is hidden is taught too; one beyond the frame or the crop is not.
+
+    Args:
+        world: The scenes.
+        size: Network input (height, width).
+    """
+
+    def __init__(self, world: World, size: tuple[int, int]) -> None:
+        self.world, self.size = world, size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        chance = np.random.default_rng([self.world.seed, _worker()[0], 1])
         limit = np.array([self.size[1], self.size[0]], np.float32)
         for frame in self.world.frames():
             people = np.flatnonzero(taught(frame))
@@ -110,22 +129,22 @@ class Crops(IterableDataset):
             extent = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
             boxes = boxes + extent * chance.normal(0, 0.04, boxes.shape).astype(np.float32)
             crops, to_frame = ops.crop_people(
-                frame.image, boxes, size=self.size, mean=_MEAN, std=_STD, padding=_PADDING
+                frame.image, boxes, self.size, mean=(0, 0, 0), std=(1, 1, 1), padding=_PADDING
             )
             for row, person in enumerate(people):
                 joints = _to_network(frame.keypoints[person], to_frame[row])
                 within = ((joints >= 0) & (joints < limit)).all(1)
-                seen = np.array([0, _HIDDEN_WEIGHT, 1], np.float32)[frame.visibility[person]]
+                weights = ((frame.visibility[person] > 0) & within).astype(np.float32)
                 yield (
-                    torch.from_numpy(crops[row]),
-                    torch.from_numpy(joints / _STRIDE),
-                    torch.from_numpy(seen * within),
+                    _eight_bits(crops[row]),
+                    torch.from_numpy(joints / STRIDE),
+                    torch.from_numpy(weights),
                 )
 
 
-def gather_pictures(items: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, list[Tensor]]:
-    """A batch: boxes stay a list, for their numbers differ."""
-    return torch.stack([image for image, _ in items]), [boxes for _, boxes in items]
+def _eight_bits(image: NDArray[np.float32]) -> Tensor:
+    """Values in [0, 1] as bytes: a quarter of what goes from process to process, and is kept."""
+    return torch.from_numpy(np.rint(image * 255).astype(np.uint8))
 
 
 def _to_network(points: NDArray[np.float32], to_frame: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from edgert.architectures.yolov8 import Yolov8, cell_centers
 
-from assignment import assign
+from assignment import assign, inside
 from boxes import generalized_iou
 
 __all__ = ["detection_loss", "heatmap_loss"]
@@ -19,7 +17,9 @@ __all__ = ["detection_loss", "heatmap_loss"]
 _BOX_GAIN, _SCORE_GAIN, _SIDES_GAIN = 7.5, 0.5, 1.5
 
 
-def detection_loss(network: Yolov8, images: Tensor, truth: Sequence[Tensor]) -> Tensor:
+def detection_loss(
+    network: Yolov8, images: Tensor, truth: Tensor, taught: Tensor, ignored: Tensor
+) -> Tensor:
     """The loss of a detector of one class, a mean over what the cells are to score.
 
     Overlap with the assigned box, binary cross-entropy of the scores, and the distribution focal
@@ -28,7 +28,10 @@ def detection_loss(network: Yolov8, images: Tensor, truth: Sequence[Tensor]) -> 
     Args:
         network: In training mode.
         images: (B, 3, H, W) RGB in [0, 1].
-        truth: For each picture (N, 4) xyxy in network pixels; N may be 0.
+        truth: (B, N, 4) xyxy in network pixels.
+        taught: (B, N) which rows of truth are to be found.
+        ignored: (B, N) which rows may be found or not: a cell in one of them, and not taught
+            another person, is not told that nobody is there.
 
     Returns:
         A scalar.
@@ -39,29 +42,26 @@ def detection_loss(network: Yolov8, images: Tensor, truth: Sequence[Tensor]) -> 
     rows = torch.cat([level.flatten(2) for level in levels], 2).float()
     bins = network.shape.bins
     sides, logits = rows[:, : 4 * bins], rows[:, 4 * bins]
-    boxes = network.boxes(sides, centers, strides).float().transpose(1, 2)
-    total, score_sum = rows.new_zeros(()), rows.new_zeros(())
-    for index, people in enumerate(truth):
-        owner, wanted = assign(logits[index].detach().sigmoid(), boxes[index], centers, people)
-        score = functional.binary_cross_entropy_with_logits(logits[index], wanted, reduction="sum")
-        total = total + _SCORE_GAIN * score
-        score_sum = score_sum + wanted.sum()
-        cells = owner >= 0
-        if not cells.any():
-            continue
-        target, weight = people[owner[cells]], wanted[cells]
-        overlap = 1 - generalized_iou(boxes[index][cells], target)
-        x, y, stride = centers[0, cells], centers[1, cells], strides[cells]
-        away = [x - target[:, 0], y - target[:, 1], target[:, 2] - x, target[:, 3] - y]
-        distances = torch.stack(away, 1) / stride[:, None]
-        found = sides[index][:, cells].reshape(4, bins, -1).permute(2, 0, 1)
-        far = _distribution_loss(found, distances).mean(1)
-        total = total + (weight * (_BOX_GAIN * overlap + _SIDES_GAIN * far)).sum()
-    return total / score_sum.clamp(min=1)
+    boxes = network.boxes(sides, centers, strides).transpose(1, 2)
+    owner, wanted = assign(logits.detach().sigmoid(), boxes.detach(), centers, truth, taught)
+    owned = owner >= 0
+    counts = owned | ~(inside(truth, centers) & ignored[..., None]).any(1)
+    score = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    # Cells without a person go along with a weight of 0: shapes are the same in every step, and
+    # so a step can be recorded.
+    target = truth.gather(1, owner.clamp(min=0)[..., None].expand(-1, -1, 4))
+    overlap = 1 - generalized_iou(boxes, target)
+    (x, y), (left, top, right, bottom) = centers, target.unbind(2)
+    distances = torch.stack([x - left, y - top, right - x, bottom - y], 2) / strides[:, None]
+    found = sides.transpose(1, 2).unflatten(2, (4, bins))
+    far = _distribution_loss(found, distances).mean(2)
+    total = _SCORE_GAIN * (score * counts).sum()
+    total = total + (wanted * (_BOX_GAIN * overlap + _SIDES_GAIN * far)).sum()
+    return total / wanted.sum().clamp(min=1)
 
 
 def _distribution_loss(logits: Tensor, distances: Tensor) -> Tensor:
-    """Cross-entropy with the two bins around a distance: (M, 4, bins), (M, 4) to (M, 4)."""
+    """Cross-entropy with the two bins around a distance: (..., bins), (...) to (...)."""
     bins = logits.shape[-1]
     distances = distances.clamp(0, bins - 1 - 0.01)
     low = distances.long()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from edgert.architectures.catalogue import ARCHITECTURES
 from edgert.architectures.weights import make
 
-from data import Pictures, World, gather_pictures
+from data import IGNORED, TAUGHT, Pictures, World
 from losses import detection_loss
+from mirror import mirror_pictures
 from training import fit, parser
 
 _NAME = "demo_detector"
@@ -19,18 +19,15 @@ _NAME = "demo_detector"
 
 def main(arguments: Sequence[str] | None = None) -> list[float]:
     """Train; returns the loss of each step."""
-    args = parser(_NAME, batch=16, steps=6_000).parse_args(arguments)
+    args = parser(_NAME, batch=32, steps=8_000, kept=30_000).parse_args(arguments)
     network = make(ARCHITECTURES[_NAME], seed=args.seed).to(args.device)
     pictures = Pictures(World(args.seed, tuple(args.frame)), tuple(args.size or network.shape.size))
-    loader = DataLoader(pictures, args.batch, num_workers=args.workers, collate_fn=gather_pictures)
 
-    def loss_of(batch: tuple[Tensor, list[Tensor]]) -> Tensor:
-        images, truth = batch
-        return detection_loss(
-            network, images.to(args.device), [boxes.to(args.device) for boxes in truth]
-        )
+    def loss_of(batch: list[Tensor]) -> Tensor:
+        images, boxes, kinds = batch
+        return detection_loss(network, images / 255, boxes, kinds == TAUGHT, kinds == IGNORED)
 
-    return fit(network, loader, loss_of, args)
+    return fit(network, pictures, mirror_pictures, loss_of, args)
 
 
 if __name__ == "__main__":

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import IterableDataset
+
+from reservoir import Reservoir
+from step import Step
 
 __all__ = ["fit", "parser"]
 
-_CLIP = 10.0
-_WARMUP = 0.05
+_WARMUP = 0.03
+_EVERY = 100  # steps between two lines, and two looks whether the loss is finite
+_SAVED = 1000  # steps between two files of weights
 
 
-def parser(network: str, batch: int, steps: int) -> argparse.ArgumentParser:
+def parser(network: str, batch: int, steps: int, kept: int) -> argparse.ArgumentParser:
     """The options of a training script."""
     made = argparse.ArgumentParser(
         description=f"Train {network} on rendered scenes; edgert export writes what it leaves.",
@@ -26,7 +31,11 @@ def parser(network: str, batch: int, steps: int) -> argparse.ArgumentParser:
     )
     add = made.add_argument
     add("--steps", type=int, default=steps)
+    add("--minutes", type=float, default=math.inf, help="be done by then, with fewer steps")
     add("--batch", type=int, default=batch)
+    add("--kept", type=int, default=kept, help="rendered items on the device, to draw from")
+    add("--uses", type=float, default=8, help="of a rendered item, at least, in the mean")
+    add("--start", type=Path, help="weights to start from")
     add("--rate", type=float, default=2e-3, help="the highest learning rate")
     add("--workers", type=int, default=8, help="processes that render")
     add("--seed", type=int, default=1_000_000, help="of the first scene, and of the weights")
@@ -39,15 +48,17 @@ def parser(network: str, batch: int, steps: int) -> argparse.ArgumentParser:
 
 def fit(
     network: nn.Module,
-    batches: Iterable[Any],
-    loss_of: Callable[[Any], Tensor],
+    items: IterableDataset[tuple[Tensor, ...]],
+    mirror: Callable[..., tuple[Tensor, ...]],
+    loss_of: Callable[[list[Tensor]], Tensor],
     args: argparse.Namespace,
 ) -> list[float]:
-    """AdamW with a warm-up and a cosine down to nothing; the weights are written at the end.
+    """AdamW with a warm-up and a cosine down to nothing; a mean of the late weights is written.
 
     Args:
         network: On its device.
-        batches: As many as there are steps, or more.
+        items: What batches are drawn from.
+        mirror: Turns half of a batch around.
         loss_of: The loss of a batch.
         args: Of `parser`.
 
@@ -57,32 +68,57 @@ def fit(
     Raises:
         FloatingPointError: A loss is not finite.
     """
-    plain = [p for p in network.parameters() if p.requires_grad and p.ndim < 2]
-    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim >= 2]
-    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=args.rate)
-    warm = max(1, round(_WARMUP * args.steps))
+    reservoir = Reservoir(items, args.kept, args.uses, args.workers, args.device, args.seed)
+    if args.start:
+        _begin_with(network, torch.load(args.start, weights_only=True))
+    network.to(memory_format=torch.channels_last)
 
-    def share(step: int) -> float:
-        down = 0.5 * (1 + math.cos(math.pi * step / args.steps))
-        return min(1, (step + 1) / warm) * down
+    def batch() -> list[Tensor]:
+        return list(mirror(*reservoir.batch(args.batch)))
 
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+    mean = copy.deepcopy(network).eval()
     network.train()
-    losses, start = [], time.monotonic()
-    for step, batch in zip(range(args.steps), batches, strict=False):
-        loss = loss_of(batch)
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise FloatingPointError(f"step {step}: the loss is {losses[-1]}; lower --rate")
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-        optimizer.step()
-        schedule.step()
-        if step % 50 == 49 or step + 1 == args.steps:
-            mean = sum(losses[-50:]) / len(losses[-50:])
-            spent_s = time.monotonic() - start
-            print(f"step {step + 1} of {args.steps}: loss {mean:.4f}, {spent_s:.0f} s")
-    torch.save(network.eval().cpu().state_dict(), args.output)
+    step = Step(network, loss_of, batch())
+    losses: list[float] = []
+    recent: list[Tensor] = []  # on the device: asking for each would make the GPU wait
+    steps, done = 0, 0.0
+    start = time.monotonic()
+    with reservoir:
+        while done < 1:
+            rate = args.rate * min(1, done / _WARMUP + 1e-3) * 0.5 * (1 + math.cos(math.pi * done))
+            recent.append(step(batch(), rate))
+            steps += 1
+            _draw_near(mean, network, steps)
+            spent_min = (time.monotonic() - start) / 60
+            done = max(steps / args.steps, spent_min / args.minutes)
+            if steps % _EVERY == 0 or done >= 1:
+                losses += torch.stack(recent).tolist()
+                last = sum(losses[-len(recent) :]) / len(recent)
+                recent.clear()
+                if not math.isfinite(last):
+                    raise FloatingPointError(
+                        f"the loss is {last} by step {steps}; lower --rate {args.rate}"
+                    )
+                seen = f"{reservoir.rendered} rendered, {spent_min:.1f} min"
+                print(f"step {steps}, {done:.0%}: loss {last:.4f}, {seen}", flush=True)
+            if steps % _SAVED == 0 or done >= 1:
+                torch.save(mean.state_dict(), args.output)
     return losses
+
+
+def _begin_with(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Take weights of a network that may have another size: what does not fit begins anew."""
+    own = network.state_dict()
+    fit = {name: value for name, value in weights.items() if own[name].shape == value.shape}
+    network.load_state_dict(own | fit)
+    if anew := sorted(own.keys() - fit.keys()):
+        print(f"{len(anew)} of {len(own)} tensors begin anew: {', '.join(anew)}", flush=True)
+
+
+@torch.no_grad()
+def _draw_near(mean: nn.Module, network: nn.Module, steps: int) -> None:
+    """An exponential mean over about a thousand steps, over fewer at first."""
+    share = 1 - min(0.999, (1 + steps) / (10 + steps))
+    ours, theirs = mean.state_dict().values(), network.state_dict().values()
+    floats = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.is_floating_point()]
+    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], share)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from build_wheels import ARCHITECTURES, PYTHONS, find_python
 
-EXTRAS = ("", "quant", "eval", "rtx", "gpu", "export", "bench")
+EXTRAS = ("", "quant", "eval", "rtx", "gpu", "export", "bench", "demo")
 _PIP_FOR = Path(__file__).parent / "pip_for.py"
 _WOULD = "Would install "
 

@@ -106,6 +106,8 @@ def _metadata(network: Yolov8 | HRNet, size: tuple[int, int]) -> dict[str, str]:
     found = {"imgsz": str(list(size))}
     if isinstance(network, Yolov8):
         found["names"] = str(dict(enumerate(network.shape.names)))
+    elif network.shape.dark_kernel is not None:
+        found |= {"edgert.refine": "dark", "edgert.blur_kernel": f"[{network.shape.dark_kernel}]"}
     return found
 
 

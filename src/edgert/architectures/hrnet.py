@@ -40,7 +40,7 @@ class HRNet(nn.Module):
             _Bottleneck(stem, shape.first),
             *(_Bottleneck(out, shape.first) for _ in range(shape.bottlenecks - 1)),
         )
-        widths = tuple(shape.width * 2**branch for branch in range(4))
+        widths = tuple(min(shape.width * 2**branch, shape.most_channels) for branch in range(4))
         self.transition1 = _transition((out,), widths[:2])
         self.stage2 = _stage(widths[:2], shape.modules[0], shape.blocks)
         self.transition2 = _transition(widths[:2], widths[:3])

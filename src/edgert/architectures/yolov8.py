@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,8 @@ class Yolov8(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eps, module.momentum = 1e-3, 0.03
+            elif isinstance(module, _Conv) and shape.relu:
+                module.activation = nn.functional.relu
 
     def levels(self, images: Tensor) -> list[Tensor]:
         """The raw head: for each stride (B, 4 * bins + C, h, w), sides before classes as logits."""
@@ -111,8 +113,8 @@ class Yolov8(nn.Module):
         Returns:
             (B, 4, A) xyxy in network pixels.
         """
-        bins = sides.reshape(-1, 4, self.shape.bins, strides.shape[0]).transpose(1, 2)
-        low, high = self.model[-1].dfl(bins.softmax(1)).squeeze(1).split(2, 1)
+        bins = sides.reshape(-1, 4, self.shape.bins, strides.shape[0])
+        low, high = self.model[-1].dfl(bins).split(2, 1)
         return torch.cat([centers - low * strides, centers + high * strides], 1)
 
 
@@ -132,9 +134,10 @@ class _Conv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
         self.bn = nn.BatchNorm2d(outputs)
+        self.activation: Callable[[Tensor], Tensor] = nn.functional.silu
 
     def forward(self, value: Tensor) -> Tensor:
-        return nn.functional.silu(self.bn(self.conv(value)))
+        return self.activation(self.bn(self.conv(value)))
 
 
 class _Bottleneck(nn.Module):
@@ -192,7 +195,12 @@ class _Concat(nn.Module):
 
 
 class _Expectation(nn.Module):
-    """The mean of a distribution over bins, as a convolution: (B, bins, 4, A) to (B, 1, 4, A)."""
+    """The mean of the distributions that logits over bins are: (B, 4, bins, A) to (B, 4, A).
+
+    Softmax and weighted sum, written out: ONNX Runtime's CPU provider takes a softmax along any
+    axis but the last through two transpositions, which cost more than all of this. The weights
+    are a convolution's because checkpoints have them so.
+    """
 
     def __init__(self, bins: int) -> None:
         super().__init__()
@@ -200,8 +208,9 @@ class _Expectation(nn.Module):
         with torch.no_grad():
             self.conv.weight.copy_(torch.arange(bins).view(1, bins, 1, 1))
 
-    def forward(self, value: Tensor) -> Tensor:
-        return self.conv(value)
+    def forward(self, logits: Tensor) -> Tensor:
+        shares = torch.exp(logits - logits.amax(2, keepdim=True))
+        return (shares * self.conv.weight.view(1, 1, -1, 1)).sum(2) / shares.sum(2)
 
 
 class _Detect(nn.Module):

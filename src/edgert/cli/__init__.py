@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     from edgert.cli import audit as audit_command
     from edgert.cli import build as build_command
     from edgert.cli import debug as debug_command
+    from edgert.cli import demo as demo_command
     from edgert.cli import doctor as doctor_command
     from edgert.cli import eval as eval_command
     from edgert.cli import export as export_command
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edgert {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    demo_command.add_parser(commands)
     run_command.add_parser(commands)
     eval_command.add_parser(commands)
     export_command.add_parser(commands)

@@ -19,8 +19,8 @@ from edgert.evaluation.report import Scores
 
 __all__ = ["Dataset"]
 
-# Where COCOeval.stats keeps AP, AP50, AP75 and the recall at the most results per image.
-_STATS = {"bbox": (0, 1, 2, 8), "keypoints": (0, 1, 2, 5)}
+# The places of 0.5 and 0.75 among COCO's thresholds.
+_AT_50, _AT_75 = 0, 5
 
 
 class Dataset:
@@ -36,13 +36,7 @@ class Dataset:
     """
 
     def __init__(self, annotations: str | Path, images_dir: str | Path = ".") -> None:
-        try:
-            from pycocotools.coco import COCO
-        except ImportError as error:
-            raise Error(
-                "COCO evaluation needs the package pycocotools, which is not installed: "
-                "pip install 'edgert[eval]'"
-            ) from error
+        _require_pycocotools()
         self._path = Path(annotations)
         self._images_dir = Path(images_dir)
         try:
@@ -60,7 +54,23 @@ class Dataset:
         # COCOeval takes an annotation with the id 0 for none at all: number them from 1.
         for number, row in enumerate(data["annotations"], start=1):
             row["id"] = number
-        self._coco = _indexed(COCO(), data)
+        self._coco = _indexed(data)
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> Dataset:
+        """A dataset without a file, to score against.
+
+        Args:
+            content: COCO's images, annotations (their ids from 1) and categories.
+
+        Raises:
+            Error: pycocotools is not installed.
+        """
+        _require_pycocotools()
+        made = cls.__new__(cls)
+        made._path, made._images_dir = Path("annotations"), Path()
+        made._coco = _indexed(content)
+        return made
 
     def __len__(self) -> int:
         """Number of images."""
@@ -90,7 +100,7 @@ class Dataset:
             "images": [row for row in whole["images"] if row["id"] in image_ids],
             "annotations": [row for row in whole["annotations"] if row["image_id"] in image_ids],
         }
-        part._coco = _indexed(type(self._coco)(), content)
+        part._coco = _indexed(content)
         return part
 
     def frames(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -131,7 +141,12 @@ class Dataset:
         return np.array(rows, dtype=np.float32).reshape(-1, 4)
 
     def score(
-        self, task: str, results: list[dict[str, Any]], category_ids: Sequence[int]
+        self,
+        task: str,
+        results: list[dict[str, Any]],
+        category_ids: Sequence[int],
+        *,
+        most: int | None = None,
     ) -> Scores:
         """COCO's figures for results in its own format.
 
@@ -139,6 +154,7 @@ class Dataset:
             task: "bbox" or "keypoints".
             results: Rows as of COCO's results format; those of other categories do not count.
             category_ids: The categories to average over.
+            most: How many results of an image count, the best. None: COCO's 100 boxes, 20 people.
         """
         from pycocotools.cocoeval import COCOeval
 
@@ -147,6 +163,7 @@ class Dataset:
         truths = sum(
             a["category_id"] in wanted
             and not a.get("iscrowd", 0)
+            and a.get("area", 0) >= 0
             and (task == "bbox" or a.get("num_keypoints", 0) > 0)
             for a in self._coco.anns.values()
         )
@@ -155,14 +172,38 @@ class Dataset:
         with contextlib.redirect_stdout(io.StringIO()):
             evaluation = COCOeval(self._coco, self._coco.loadRes(rows), task)
             evaluation.params.catIds = sorted(wanted)
+            if most is not None:
+                evaluation.params.maxDets = [most]
             evaluation.evaluate()
             evaluation.accumulate()
-            evaluation.summarize()
-        ap, ap50, ap75, ar = (max(0.0, float(evaluation.stats[i])) for i in _STATS[task])
+        # What COCOeval.summarize prints of all sizes, which knows no other limits than COCO's.
+        precision = evaluation.eval["precision"][..., 0, -1]
+        recall = evaluation.eval["recall"][..., 0, -1]
+        figures = (precision, precision[_AT_50], precision[_AT_75], recall)
+        ap, ap50, ap75, ar = (_mean_of_known(values) for values in figures)
         return Scores(ap, ap50, ap75, ar, truths, len(rows))
 
 
-def _indexed(coco: Any, content: dict[str, Any]) -> Any:
+def _mean_of_known(values: NDArray[np.float64]) -> float:
+    """The mean of what COCOeval has not marked as unknown, by -1."""
+    known = values[values > -1]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def _require_pycocotools() -> None:
+    try:
+        import pycocotools.coco  # noqa: F401
+    except ImportError as error:
+        raise Error(
+            "COCO evaluation needs the package pycocotools, which is not installed: "
+            "pip install 'edgert[eval]'"
+        ) from error
+
+
+def _indexed(content: dict[str, Any]) -> Any:
+    from pycocotools.coco import COCO
+
+    coco = COCO()
     coco.dataset = content
     with contextlib.redirect_stdout(io.StringIO()):
         coco.createIndex()

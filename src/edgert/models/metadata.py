@@ -10,7 +10,15 @@ from edgert import _core
 from edgert.engine import Engine
 from edgert.errors import ModelError
 
-__all__ = ["choice", "imagenet_normalization", "numbers", "padding", "size", "value"]
+__all__ = [
+    "blur_kernel",
+    "choice",
+    "imagenet_normalization",
+    "numbers",
+    "padding",
+    "size",
+    "value",
+]
 
 _IMAGENET_MEAN = [0.485, 0.456, 0.406]
 _IMAGENET_STD = [0.229, 0.224, 0.225]
@@ -99,6 +107,23 @@ def padding(engine: Engine, default: float) -> float:
     if not found[0] > 0:
         raise ModelError(f"{engine.path}: padding is {found[0]}, expected more than 0")
     return found[0]
+
+
+def blur_kernel(engine: Engine) -> int:
+    """The size in cells of the Gaussian that DARK blurs a heatmap with; 11 where none is noted.
+
+    OpenCV's for the sigma of the Gaussians that the network was taught: 7 for 1.5 cells, 11 for 2,
+    17 for 3.
+
+    Raises:
+        ModelError: It is no odd number from 3 to 31.
+    """
+    (found,) = numbers(engine, "edgert.blur_kernel", 1, None) or [11.0]
+    if found not in range(3, 32, 2):
+        raise ModelError(
+            f"{engine.path}: edgert.blur_kernel is {found:g}, expected an odd number from 3 to 31"
+        )
+    return int(found)
 
 
 def imagenet_normalization(engine: Engine) -> _core.Normalization:

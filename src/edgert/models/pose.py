@@ -62,7 +62,12 @@ class PoseModel:
             order.startswith("x"), ".." not in order, 1.0 if unit == "cell" else 1.0 / stride_x
         )
         return _core.HeatmapLayout(
-            stride_x, stride_y, _core.Refine[refine], _core.Cells[cells], offsets=offsets
+            stride_x,
+            stride_y,
+            _core.Refine[refine],
+            _core.Cells[cells],
+            metadata.blur_kernel(engine),
+            offsets,
         )
 
     def bind(self) -> Bound | DeviceBound:

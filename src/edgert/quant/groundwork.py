@@ -114,7 +114,7 @@ def groundwork(
     stats, notes = _collected(source, plan, parts, settings, tell)
     placed: dict[str, Any] = {
         "groups": {*plan.groups.values()},
-        "unsigned": plan.unsigned,
+        "unsigned": plan.unsigned_sources,
         "bounds": plan.bounds,
     }
     every = candidates(stats, **placed)

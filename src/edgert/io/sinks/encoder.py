@@ -27,6 +27,13 @@ _ENCODERS: dict[str, dict[str, str]] = {
     "mpeg4": {"qmin": "2", "qmax": "8"},
 }
 
+# The same where a bit rate is given.
+_AIMING: dict[str, dict[str, str]] = {
+    "libopenh264": {"rc_mode": "bitrate"},
+    "libx264": {"preset": "veryfast"},
+    "mpeg4": {},
+}
+
 # A crash costs the frames since the last of these.
 _KEYFRAME_INTERVAL = 30
 
@@ -57,14 +64,29 @@ class FrameClock:
         return ticks
 
 
-def add_stream(container: av.container.OutputContainer, height: int, width: int) -> VideoStream:
+def add_stream(
+    container: av.container.OutputContainer,
+    height: int,
+    width: int,
+    *,
+    bit_rate: int | None = None,
+) -> VideoStream:
     """Adds a video stream of that size, in pixels, to a container.
+
+    Args:
+        container: The file.
+        height: Of the frames.
+        width: Of the frames.
+        bit_rate: Bits a second to aim at; None: as many as a constant quality takes.
 
     Raises:
         SinkError: The installed FFmpeg has no encoder that opens.
     """
     name = _encoder()
-    stream = cast("VideoStream", container.add_stream(name, rate=30, options=dict(_ENCODERS[name])))
+    options = dict(_ENCODERS[name] if bit_rate is None else _AIMING[name])
+    stream = cast("VideoStream", container.add_stream(name, rate=30, options=options))
+    if bit_rate is not None:
+        stream.codec_context.bit_rate = bit_rate
     _configure(stream.codec_context, height, width)
     stream.time_base = Fraction(1, TICKS_PER_SECOND)
     return stream

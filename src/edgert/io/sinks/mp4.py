@@ -34,13 +34,15 @@ class Mp4File:
 
     Args:
         path: Path of the file, which is emptied.
+        bit_rate: Bits a second to aim at; None: as many as a constant quality takes.
 
     Raises:
         SinkError: It cannot be opened for writing, or its name says another format.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, bit_rate: int | None = None) -> None:
         self.name = str(path)
+        self._bit_rate = bit_rate
         if self.name == "-":
             raise SinkError("standard output: cannot write video to it; name a file, like out.mp4")
         if path.suffix.lower() not in ("", ".mp4", ".m4v"):
@@ -128,7 +130,9 @@ class Mp4File:
             format="mp4",
             container_options={"movflags": _movflags(), "flush_packets": "1"},
         )
-        self._stream = add_stream(self._container, *_even_size(height, width))
+        self._stream = add_stream(
+            self._container, *_even_size(height, width), bit_rate=self._bit_rate
+        )
 
 
 class _File(io.FileIO):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgert.page.machine import versions
 from edgert.quant.report.content import (
     Accuracy,
     AuditRow,
@@ -21,7 +22,6 @@ from edgert.quant.report.content import (
     Speed,
 )
 from edgert.quant.report.histograms import make_histogram
-from edgert.quant.report.machine import versions
 
 if TYPE_CHECKING:
     from edgert.evaluation import Report as Evaluation

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgert.quant.report.markup import Markup, join, tag
+from edgert.page.markup import Markup, join, tag
 
 __all__ = ["Bar", "Mark", "bars", "histogram", "profile", "steps"]
 

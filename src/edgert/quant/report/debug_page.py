@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgert.quant.debugging.comparison import Comparison, FrameDifference, LayerDifference
-from edgert.quant.report import charts
-from edgert.quant.report.figures import decibels, number
-from edgert.quant.report.markup import (
+from edgert.page.markup import (
     Cell,
     Column,
     Markup,
@@ -19,6 +16,9 @@ from edgert.quant.report.markup import (
     tag,
     tiles,
 )
+from edgert.quant.debugging.comparison import Comparison, FrameDifference, LayerDifference
+from edgert.quant.report import charts
+from edgert.quant.report.figures import decibels, number
 
 __all__ = ["debug_page"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from edgert.page.markup import Cell, Column, Markup, details, section, table, tag
 from edgert.quant.report import charts
 from edgert.quant.report.content import LayerRow, Report
 from edgert.quant.report.figures import decibels, number
-from edgert.quant.report.markup import Cell, Column, Markup, details, section, table, tag
 
 __all__ = [
     "audited",

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from edgert.quant.report.content import Report
-from edgert.quant.report.figures import bytes_text, decibels, ratio
-from edgert.quant.report.layers import audited, kept_layers, layer_table, searched
-from edgert.quant.report.markup import (
+from edgert.page.markup import (
     Column,
     Markup,
     details,
@@ -20,6 +17,9 @@ from edgert.quant.report.markup import (
     tag,
     tiles,
 )
+from edgert.quant.report.content import Report
+from edgert.quant.report.figures import bytes_text, decibels, ratio
+from edgert.quant.report.layers import audited, kept_layers, layer_table, searched
 from edgert.quant.report.tensors import tensor_histograms
 
 __all__ = ["report_page"]

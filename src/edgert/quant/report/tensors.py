@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from edgert.page.markup import Cell, Column, Markup, details, section, table, tag
 from edgert.quant.report import charts
 from edgert.quant.report.content import Histogram, Report, Threshold
 from edgert.quant.report.figures import decibels, number, percent
-from edgert.quant.report.markup import Cell, Column, Markup, details, section, table, tag
 
 __all__ = ["tensor_histograms"]
 

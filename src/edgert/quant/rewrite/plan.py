@@ -114,6 +114,11 @@ class Plan:
         wanted = {name for group in self.groups.values() for name in group}
         return tuple(sorted(wanted - set(self.bounds)))
 
+    @property
+    def unsigned_sources(self) -> frozenset[str]:
+        """What the never negative tensors hold the values of: before a Split, their histogram's."""
+        return frozenset(name for tensor in self.unsigned for name in self.groups[tensor])
+
     def keep(self, layers: str | Collection[str], reason: str = "asked for") -> Plan:
         """A plan with more layers in float.
 

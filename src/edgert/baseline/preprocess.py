@@ -1,14 +1,34 @@
 """Letterbox and person crops with OpenCV on 8-bit images and NumPy normalisation."""
 
+from __future__ import annotations
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
+__all__ = ["MEAN", "STD", "crop_people", "letterbox"]
+
+_Image = npt.NDArray[np.uint8]
+_Tensor = npt.NDArray[np.float32]
+
+# ImageNet's, RGB.
 MEAN = np.array((0.485, 0.456, 0.406), dtype=np.float32)
 STD = np.array((0.229, 0.224, 0.225), dtype=np.float32)
 
 
-def letterbox(image, size=(640, 640), pad_value=114):
-    """(h, w, 3) uint8 BGR to ((1, 3, H, W) float32 RGB in [0, 1], (2, 3) float64)."""
+def letterbox(
+    image: _Image, size: tuple[int, int] = (640, 640), pad_value: int = 114
+) -> tuple[_Tensor, npt.NDArray[np.float64]]:
+    """A frame as YOLOv8 sees it.
+
+    Args:
+        image: (h, w, 3) uint8 BGR.
+        size: Height and width of the network's input.
+        pad_value: Of the borders.
+
+    Returns:
+        (1, 3, H, W) float32 RGB in [0, 1], and (2, 3) float64, network pixels to frame pixels.
+    """
     h, w = image.shape[:2]
     ratio = min(size[1] / w, size[0] / h)
     new_w, new_h = max(1, round(w * ratio)), max(1, round(h * ratio))
@@ -31,12 +51,28 @@ def letterbox(image, size=(640, 640), pad_value=114):
     return tensor, np.array([[scale_x, 0, -left * scale_x], [0, scale_y, -top * scale_y]])
 
 
-def crop_people(image, boxes, size=(384, 288), padding=1.25):
-    """(h, w, 3) uint8 BGR and (N, 4) boxes to ((N, 3, H, W) float32, (N, 2, 3) float64)."""
+def crop_people(
+    image: _Image,
+    boxes: npt.ArrayLike,
+    size: tuple[int, int] = (384, 288),
+    padding: float = 1.25,
+) -> tuple[_Tensor, npt.NDArray[np.float64]]:
+    """People cut out as a top-down pose network sees them.
+
+    Args:
+        image: (h, w, 3) uint8 BGR.
+        boxes: (N, 4) xyxy in frame pixels.
+        size: Height and width of the network's input.
+        padding: How much larger than its box a crop is.
+
+    Returns:
+        (N, 3, H, W) float32, normalised, and (N, 2, 3) float64, network pixels to frame pixels.
+    """
     h, w = size
-    tensor = np.empty((len(boxes), 3, h, w), dtype=np.float32)
-    to_frame = np.empty((len(boxes), 2, 3))
-    for n, (x1, y1, x2, y2) in enumerate(np.asarray(boxes, dtype=np.float64)):
+    corners = np.asarray(boxes, dtype=np.float64)
+    tensor = np.empty((len(corners), 3, h, w), dtype=np.float32)
+    to_frame = np.empty((len(corners), 2, 3))
+    for n, (x1, y1, x2, y2) in enumerate(corners):
         scale = max((x2 - x1) / w, (y2 - y1) / h) * padding
         offset_x, offset_y = (x1 + x2 - scale * w) / 2, (y1 + y2 - scale * h) / 2
         to_frame[n] = [[scale, 0, offset_x], [0, scale, offset_y]]

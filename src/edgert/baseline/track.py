@@ -1,24 +1,35 @@
 """ByteTrack in the plainest Python: objects, an 8x8 Kalman filter, dense costs and `lap`.
 
-Shares nothing with the native tracker: no gating, no strips, no split filter, no solver of its own.
+Shares nothing with the native tracker, no gating, no strips, no split filter, no solver of its own,
+and so is its oracle in the tests too.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import Any
 
 import lap
 import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Tracker", "assign", "iou_matrix"]
+
+_Floats = npt.NDArray[np.float64]
 
 
-def iou_matrix(a, b):
-    """Inclusive-pixel IoU of (N, 4) and (M, 4) boxes."""
-    a, b = np.reshape(a, (-1, 1, 4)).astype(float), np.reshape(b, (1, -1, 4)).astype(float)
+def iou_matrix(first: npt.ArrayLike, second: npt.ArrayLike) -> _Floats:
+    """Inclusive-pixel IoU of (N, 4) and (M, 4) boxes: (N, M)."""
+    a = np.reshape(first, (-1, 1, 4)).astype(float)
+    b = np.reshape(second, (1, -1, 4)).astype(float)
     size = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]) + 1
     shared = np.prod(np.maximum(size, 0), axis=-1)
     area_a, area_b = (np.prod(x[..., 2:] - x[..., :2] + 1, axis=-1) for x in (a, b))
-    return shared / (area_a + area_b - shared)
+    iou: _Floats = shared / (area_a + area_b - shared)
+    return iou
 
 
-def assign(cost, limit):
+def assign(cost: _Floats, limit: float) -> list[tuple[int, int]]:
     """Pairs (row, column) that minimise the sum of cost - limit."""
     if cost.size == 0:
         return []
@@ -26,29 +37,29 @@ def assign(cost, limit):
     return [(row, int(column)) for row, column in enumerate(columns) if column >= 0]
 
 
-class Kalman:
+class _Kalman:
     MOTION = np.eye(8) + np.eye(8, k=4)
     OBSERVE = np.eye(4, 8)
 
     @staticmethod
-    def measure(box):
+    def measure(box: _Floats) -> _Floats:
         width, height = box[2] - box[0], box[3] - box[1]
         return np.array([box[0] + width / 2, box[1] + height / 2, width / height, height])
 
-    def __init__(self, box):
+    def __init__(self, box: _Floats) -> None:
         self.mean = np.concatenate([self.measure(box), np.zeros(4)])
         h = self.mean[3]
         self.cov = np.diag(
             np.array([h / 10, h / 10, 1e-2, h / 10, h / 16, h / 16, 1e-5, h / 16]) ** 2
         )
 
-    def predict(self):
+    def predict(self) -> None:
         h = self.mean[3]
         noise = np.array([h / 20, h / 20, 1e-2, h / 20, h / 160, h / 160, 1e-5, h / 160])
         self.mean = self.MOTION @ self.mean
         self.cov = self.MOTION @ self.cov @ self.MOTION.T + np.diag(noise**2)
 
-    def update(self, box):
+    def update(self, box: _Floats) -> None:
         h = self.mean[3]
         noise = np.diag(np.array([h / 20, h / 20, 1e-1, h / 20]) ** 2)
         spread = self.OBSERVE @ self.cov @ self.OBSERVE.T + noise
@@ -56,15 +67,15 @@ class Kalman:
         self.mean = self.mean + gain @ (self.measure(box) - self.OBSERVE @ self.mean)
         self.cov = self.cov - gain @ spread @ gain.T
 
-    def box(self):
+    def box(self) -> _Floats:
         x, y, aspect, h = self.mean[:4]
         return np.array([x - aspect * h / 2, y - h / 2, x + aspect * h / 2, y + h / 2])
 
 
 @dataclass(eq=False)
-class Track:
+class _Track:
     id: int
-    kalman: Kalman
+    kalman: _Kalman
     start: int
     seen: int
     index: int
@@ -73,12 +84,14 @@ class Track:
     buried: bool = False  # its id has been put on the list of removed ones
 
     @property
-    def life(self):
+    def life(self) -> int:
         return self.seen - self.start
 
 
 @dataclass
-class Oracle:
+class Tracker:
+    """ByteTrack with the reference implementation's ids, row order and detection indices."""
+
     high: float = 0.5
     low: float = 0.1
     match: float = 0.8
@@ -86,10 +99,18 @@ class Oracle:
     buffer: int = 30
     frame: int = 0
     last_id: int = 0
-    tracked: list = field(default_factory=list)
-    lost: list = field(default_factory=list)
+    tracked: list[_Track] = field(default_factory=list)
+    lost: list[_Track] = field(default_factory=list)
 
-    def match_stage(self, tracks, boxes, scores, candidates, limit, fuse):
+    def _match(
+        self,
+        tracks: list[_Track],
+        boxes: _Floats,
+        scores: _Floats,
+        candidates: list[int],
+        limit: float,
+        fuse: bool,
+    ) -> tuple[list[_Track], list[int]]:
         """Updates the matched tracks; returns the unmatched tracks and candidates."""
         cost = 1 - iou_matrix([t.kalman.box() for t in tracks], boxes[candidates])
         if fuse:
@@ -105,10 +126,18 @@ class Oracle:
             [c for i, c in enumerate(candidates) if i not in columns],
         )
 
-    def update(self, boxes, scores):
-        """Rows (id, x1, y1, x2, y2, detection index) of the tracks in this frame."""
+    def update(self, detected: npt.ArrayLike, certain: npt.ArrayLike) -> list[tuple[Any, ...]]:
+        """The next frame.
+
+        Args:
+            detected: (N, 4) xyxy.
+            certain: (N,) scores.
+
+        Returns:
+            Rows (id, x1, y1, x2, y2, detection index) of the tracks in this frame.
+        """
         self.frame += 1
-        boxes, scores = np.reshape(boxes, (-1, 4)), np.reshape(scores, -1)
+        boxes, scores = np.reshape(detected, (-1, 4)), np.reshape(certain, -1)
         high = [i for i, s in enumerate(scores) if s > self.high]
         low = [i for i, s in enumerate(scores) if self.low < s < self.high]
 
@@ -118,13 +147,11 @@ class Oracle:
             if track.lost:
                 track.kalman.mean[7] = 0
             track.kalman.predict()
-        left, high = self.match_stage(
-            confirmed + self.lost, boxes, scores, high, self.match, self.fuse
-        )
+        left, high = self._match(confirmed + self.lost, boxes, scores, high, self.match, self.fuse)
         left = [t for t in left if not t.lost]
         found = [t for t in self.lost if t.seen == self.frame]
-        missed, _ = self.match_stage(left, boxes, scores, low, 0.5, False)
-        gone, high = self.match_stage(fresh, boxes, scores, high, 0.7, self.fuse)
+        missed, _ = self._match(left, boxes, scores, low, 0.5, False)
+        gone, high = self._match(fresh, boxes, scores, high, 0.7, self.fuse)
 
         self.tracked = [t for t in self.tracked if t not in missed and t not in gone]
         for track in self.tracked:
@@ -133,8 +160,8 @@ class Oracle:
             if scores[index] >= self.high + 0.1:
                 self.last_id += 1
                 self.tracked.append(
-                    Track(
-                        self.last_id, Kalman(boxes[index]), self.frame, self.frame, index,
+                    _Track(
+                        self.last_id, _Kalman(boxes[index]), self.frame, self.frame, index,
                         confirmed=self.frame == 1,
                     )
                 )  # fmt: skip

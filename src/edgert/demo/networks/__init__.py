@@ -1,0 +1,13 @@
+"""The demo world's two networks, trained on its scenes: paths to give to `edgert.Pipeline`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["DETECTOR", "POSE"]
+
+DETECTOR = Path(__file__).with_name("demo_detector.onnx")
+"""YOLOv8 of one class, "person", 384x640."""
+
+POSE = Path(__file__).with_name("demo_pose.onnx")
+"""HRNet with COCO's 17 joints, 128x96."""

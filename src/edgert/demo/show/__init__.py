@@ -1,0 +1,1 @@
+"""`edgert demo`: a scene through the pipeline, timed, judged and shown."""

@@ -1,0 +1,55 @@
+"""The demo's own networks on streets they have not seen: what `edgert demo` is to show.
+
+They are trained on scenes with seeds from 1,000,000 up.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from edgert.demo import DETECTOR, POSE
+from edgert.demo.show.figures import GOALS
+from edgert.demo.show.footage import Footage
+from edgert.demo.show.side import Side
+
+FRAMES, PEOPLE, BLOCK = 300, 30, 50
+UNSEEN = (2101, 2102)
+
+absent = [path for path in (DETECTOR, POSE) if not path.is_file()]
+needs_networks = pytest.mark.skipif(
+    bool(absent), reason=f"not in the package: {', '.join(path.name for path in absent)}"
+)
+
+
+@pytest.mark.skipif(not os.environ.get("EDGERT_REQUIRE_DEMO"), reason="set in CI only")
+def test_the_networks_are_here():
+    """Where EDGERT_REQUIRE_DEMO is set, missing networks or metrics are no reason to skip."""
+    assert not absent
+    import lap  # noqa: F401
+    import motrics  # noqa: F401
+    import pycocotools  # noqa: F401
+
+
+@pytest.fixture(scope="module", params=UNSEEN)
+def figures(request):
+    for package in ("motrics", "lap", "pycocotools"):
+        pytest.importorskip(package, reason="pip install 'edgert[demo]'")
+    footage = Footage(request.param, PEOPLE, FRAMES, BLOCK)
+    truths, missing = [], {}
+    with Side(DETECTOR, POSE, footage.frame_rate) as side:
+        for block in footage:
+            images = [shot.image for shot in block]
+            side.run(images)
+            side.look(images)
+            truths += [shot.truth for shot in block]
+        found = side.figures(truths, missing)
+    assert not missing
+    return found
+
+
+@needs_networks
+@pytest.mark.parametrize("key", GOALS)
+def test_goal_is_reached_on_a_street_not_seen(key, figures):
+    assert getattr(figures, key) >= GOALS[key]
