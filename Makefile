@@ -9,7 +9,7 @@ STUBS := tensorrt-stubs==10.13.0.35.1
 # TensorRT's Python modules, whose names the tests read: the oldest that edgert takes, the newest.
 MODULES := tensorrt-cu12-bindings==10.3.0 tensorrt-cu13-bindings==11.4.0.106
 
-.PHONY: help test demo lint native fake bench build clean
+.PHONY: help test demo lint native fake bench build wheels test-wheels test-aarch64 clean
 
 help:
 	@echo "make test    install into $(VENV) and run the test suite"
@@ -18,6 +18,8 @@ help:
 	@echo "make native  the native tests under sanitizers"
 	@echo "make fake    a CUDA driver in host memory, for EDGERT_LIBCUDA=build/fake/libfakecuda.so"
 	@echo "make bench   every stage against the pure-Python path"
+	@echo "make wheels  every Python's, x86_64 and aarch64, and the sdist, checked, in dist/"
+	@echo "make test-wheels   installs, upgrades and extras of those; make test-aarch64: the tests on arm64"
 	@echo "make build   a developer's build of the native core, for PYTHONPATH=src"
 
 $(VENV)/bin/python:
@@ -82,6 +84,28 @@ build: $(VENV)/lint
 	  -DPython_EXECUTABLE=$(CURDIR)/$(VENV)/bin/python \
 	  -Dpybind11_DIR="$$($(VENV)/bin/python -m pybind11 --cmakedir)"
 	$(VENV)/bin/cmake --build build/dev
+
+# --- wheels: tools/wheels/
+
+$(VENV)/wheels: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --group wheels
+	touch $@
+
+wheels: $(VENV)/wheels
+	rm -rf dist
+	$(VENV)/bin/python tools/wheels/build_wheels.py --out dist
+	$(VENV)/bin/python tools/wheels/inspect_wheel.py dist/* --no-path $(CURDIR) $(HOME)/ \
+	  --markdown benchmarks/results/wheels.md
+
+test-wheels: $(VENV)/wheels
+	$(VENV)/bin/python tools/wheels/test_installs.py dist
+	$(VENV)/bin/python tools/wheels/resolve_extras.py dist
+
+test-aarch64: $(VENV)/lint
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHON=$(CURDIR)/$(VENV)/bin/python \
+	  tools/wheels/test_aarch64.sh dist/edgert-*-cp311-*_aarch64.whl $(TESTS)
+
+# ---
 
 clean:
 	rm -rf build out $(VENV)

@@ -267,6 +267,11 @@ def test_onnxruntime_with_cuda_is_asked_for_where_there_is_one(
     told = engine.cuda_state()
     assert f"is built without CUDA; {'PyPI' if 'PyPI' in said else 'pip uninstall'}" in told
     assert said in told
+    assert "onnxruntime-gpu, then" not in told
+    # Where both are here, the CPU's on top: uninstalling that alone would take files of the other.
+    monkeypatch.setattr(engine, "version_of", {"onnxruntime-gpu": "1.31.1"}.get)
+    both = "pip uninstall onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu"
+    assert (both in engine.cuda_state()) == ("PyPI" not in said)
 
 
 def test_every_failure_is_a_fact(tmp_path):

@@ -267,6 +267,18 @@ def test_a_cache_that_is_no_folder_costs_a_warning(network, cache):
     assert made.path.is_relative_to(keep._folder())
 
 
+def test_without_a_home_there_is_no_cache_and_a_warning(network, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("EDGERT_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.warns(CacheWarning, match=r"HOME is not set and user \d+ has no home"):
+        made = build(network, True)
+    assert made.path.is_relative_to(keep._folder())
+
+
 @pytest.mark.parametrize("failing", ["engine", "manifest"])
 def test_a_full_disk_costs_a_warning_and_leaves_nothing(network, cache, monkeypatch, failing):
     write = shelf.write_atomically

@@ -181,7 +181,16 @@ def _outputs(path: Path) -> list[Path | None]:
 def _cache(told: bool | str | os.PathLike[str]) -> Cache | None:
     if told is False:
         return None
-    return Cache(default_folder() if told is True else Path(told), limit_bytes())
+    folder = default_folder() if told is True else Path(told)
+    if folder is None:
+        warnings.warn(
+            f"no cache: HOME is not set and user {os.getuid()} has no home: the engine goes with "
+            f"this process; set EDGERT_CACHE to a folder, or name one (cache=, --cache)",
+            CacheWarning,
+            stacklevel=3,
+        )
+        return None
+    return Cache(folder, limit_bytes())
 
 
 def _with_fallback(main: Built, second: Built) -> Built:

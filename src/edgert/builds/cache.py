@@ -23,12 +23,22 @@ _LIMIT_BYTES = 8 << 30
 _DRAFT_AGE_S = 3600.0
 
 
-def default_folder() -> Path:
-    """`$EDGERT_CACHE`, else `$XDG_CACHE_HOME/edgert`, else `~/.cache/edgert`."""
+def default_folder() -> Path | None:
+    """`$EDGERT_CACHE`, else `$XDG_CACHE_HOME/edgert`, else `~/.cache/edgert`.
+
+    None: nobody has said where, and this user has no home, as in a container that runs under any
+    number. A folder that everybody can write is no place for what is loaded as a program.
+    """
     told = os.environ.get("EDGERT_CACHE")
     if told:
         return Path(told)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgert")
+    caches = os.environ.get("XDG_CACHE_HOME")
+    if caches:
+        return Path(caches, "edgert")
+    try:
+        return Path.home() / ".cache" / "edgert"
+    except RuntimeError:
+        return None
 
 
 def limit_bytes() -> int:

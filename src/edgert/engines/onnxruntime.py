@@ -12,6 +12,7 @@ import numpy as np
 
 from edgert.engines.base import Array, Run, TensorSpec
 from edgert.errors import ModelError
+from edgert.installed import version_of
 
 __all__ = [
     "OnnxRuntimeNetwork",
@@ -155,7 +156,9 @@ def cuda_state() -> str:
     if "CUDAExecutionProvider" in ort.get_available_providers():
         return "ok"
     fix = cuda_package()
-    removal = "pip uninstall onnxruntime, then " if fix.startswith("pip ") else ""
+    # They share their files: uninstalling one of two breaks the other, which pip then leaves so.
+    gone = "onnxruntime onnxruntime-gpu" if version_of("onnxruntime-gpu") else "onnxruntime"
+    removal = f"pip uninstall {gone}, then " if fix.startswith("pip ") else ""
     return f"onnxruntime {ort.__version__} is built without CUDA; {removal}{fix}"
 
 

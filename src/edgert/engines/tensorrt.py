@@ -37,7 +37,7 @@ _INSTALL = {
     "tensorrt": "pip install tensorrt",
     "tensorrt-rtx": (
         "pip install tensorrt-rtx-cu13-bindings tensorrt-rtx-cu13-libs, "
-        "or pip install 'edgert[audit]'"
+        "or pip install 'edgert[rtx]'"
     ),
 }
 # The first with all that edgert calls, and JetPack 6's.

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# What test_aarch64.sh runs within the arm64 userland: inside_aarch64.sh WHEEL [pytest's arguments].
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+wheel=$1
+shift
+python3 -m venv /venv
+install=(/venv/bin/pip install --quiet --no-index --find-links /packages)
+"${install[@]}" --upgrade pip
+"${install[@]}" --no-deps --force-reinstall "$wheel"
+"${install[@]}" "edgert[test]"
+uname -m
+/venv/bin/edgert doctor | grep -F "host stages"
+/venv/bin/python tools/wheels/digest.py
+tools/wheels/hidden_tensorrt.sh "$wheel" /packages
+exec /venv/bin/python -m pytest "$@"
