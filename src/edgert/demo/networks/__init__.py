@@ -10,4 +10,4 @@ DETECTOR = Path(__file__).with_name("demo_detector.onnx")
 """YOLOv8 of one class, "person", 384x640."""
 
 POSE = Path(__file__).with_name("demo_pose.onnx")
-"""HRNet with COCO's 17 joints, 128x96."""
+"""HRNet with COCO's 17 joints, 128x64."""
