@@ -246,12 +246,12 @@ def test_the_command_writes_and_says(tmp_path, capsys):
     target = tmp_path / "net.onnx"
     command = ["export", "demo_pose", "--random", "1", "--size", "64x96", "-o", str(target)]
     assert main(command) == 0
-    assert "0.3 M parameters" in capsys.readouterr().out
+    assert "0.4 M parameters" in capsys.readouterr().out
     assert edgert.Engine(target).metadata["imgsz"] == "[64, 96]"
     report = tmp_path / "report.json"
     assert main([*command, "--quiet", "--json-report", str(report)]) == 0
     assert capsys.readouterr().out == ""
-    assert json.loads(report.read_text())["cost"]["parameters"] == 327609
+    assert json.loads(report.read_text())["cost"]["parameters"] == 412337
 
 
 def test_random_weights_are_the_seeds():

@@ -19,6 +19,8 @@ UNSEEN = (2101, 2102)
 # What the networks do not reach yet on both streets (networks/README.md), and below what nothing
 # may fall until they do.
 NOT_YET = ("ap", "oks_ap", "hota")
+# (Not strict: one of the streets reaches two of them.)
+MORE_TRAINING = pytest.mark.xfail(reason="the networks need more training", strict=False)
 FLOORS = {"ap50": 0.95, "ap": 0.67, "oks_ap": 0.52, "hota": 0.68}
 
 absent = [path for path in (DETECTOR, POSE) if not path.is_file()]
@@ -56,10 +58,7 @@ def figures(request):
 @needs_networks
 @pytest.mark.parametrize(
     "key",
-    [
-        pytest.param(key, marks=pytest.mark.xfail(reason="more training") if key in NOT_YET else ())
-        for key in GOALS
-    ],
+    [pytest.param(key, marks=MORE_TRAINING if key in NOT_YET else ()) for key in GOALS],
 )
 def test_goal_is_reached_on_a_street_not_seen(key, figures):
     assert getattr(figures, key) >= GOALS[key]

@@ -206,6 +206,7 @@ def test_a_closed_video_leaves_no_frames_to_the_collector(tmp_path):
         with open_source(path) as source:
             assert sum(1 for _ in source) == 3
         del source
-        assert not [item for item in gc.get_objects() if isinstance(item, av.VideoFrame)]
+        # Not isinstance, which asks objects for their class: some of PyTorch's warn then.
+        assert not [item for item in gc.get_objects() if issubclass(type(item), av.VideoFrame)]
     finally:
         gc.enable()
