@@ -21,7 +21,6 @@ import torch
 from edgert.architectures.catalogue import ARCHITECTURES
 from edgert.architectures.hrnet import HRNet
 
-
 # glibc keeps what is freed below a threshold that grows up to 32 MB, and the peak would be its.
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
