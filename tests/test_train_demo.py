@@ -22,7 +22,7 @@ import train_detector  # noqa: E402
 import train_pose  # noqa: E402
 from assignment import assign  # noqa: E402
 from boxes import generalized_iou, iou  # noqa: E402
-from data import IGNORED, TAUGHT, Crops, Pictures, World, taught  # noqa: E402
+from data import IGNORED, TAUGHT, Crops, Pictures, World  # noqa: E402
 from losses import _distribution_loss, detection_loss, heatmap_loss  # noqa: E402
 from mirror import MIRRORED, mirror_crops, mirror_pictures  # noqa: E402
 from reservoir import Reservoir  # noqa: E402
@@ -187,8 +187,8 @@ def test_pictures_have_the_boxes_of_who_is_there():
     assert boxes.shape == (WORLD.people, 4)
     there = kinds.numpy() > 0
     np.testing.assert_allclose(boxes[there], frame.boxes / 2, atol=1e-3)
-    np.testing.assert_array_equal(kinds[there] == TAUGHT, taught(frame))
-    np.testing.assert_array_equal(kinds[there] == IGNORED, ~taught(frame))
+    np.testing.assert_array_equal(kinds[there] == TAUGHT, frame.clear)
+    np.testing.assert_array_equal(kinds[there] == IGNORED, ~frame.clear)
 
 
 def test_crops_have_their_joints_in_cells():

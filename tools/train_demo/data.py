@@ -14,10 +14,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 from edgert import ops
 from edgert.demo import Frame, Scene
 
-__all__ = ["IGNORED", "STRIDE", "TAUGHT", "Crops", "Pictures", "World", "taught"]
+__all__ = ["IGNORED", "STRIDE", "TAUGHT", "Crops", "Pictures", "World"]
 
-# Who shows less than this, or is lower, is not taught: a network would learn to guess.
-_LEAST_VISIBLE, _LEAST_HEIGHT_PX = 0.3, 24
 _FRAMES_PER_SCENE = 40
 _STEP = 12  # frames between two that are taken: half a second
 _SCENES = 8  # open at once in each worker, so that neighbours have little in common
@@ -74,17 +72,11 @@ def _worker() -> tuple[int, int]:
     return (0, 1) if info is None else (info.id, info.num_workers)
 
 
-def taught(frame: Frame) -> NDArray[np.bool_]:
-    """(N,) who is shown well enough."""
-    height = frame.boxes[:, 3] - frame.boxes[:, 1]
-    return (frame.visible >= _LEAST_VISIBLE) & (height >= _LEAST_HEIGHT_PX)
-
-
 class Pictures(IterableDataset):
     """Letterboxed frames (3, H, W) uint8, boxes (M, 4) in network pixels, (M,) what each row is.
 
     M is the most people that a scene of the world has. A row is `TAUGHT`, or `IGNORED` for
-    somebody too small or too hidden, or 0 for nobody.
+    somebody too small or too hidden, whom a network would learn to guess, or 0 for nobody.
 
     Args:
         world: The scenes.
@@ -100,7 +92,7 @@ class Pictures(IterableDataset):
             boxes = np.zeros((self.world.people, 4), np.float32)
             kinds = np.zeros(self.world.people, np.uint8)
             boxes[: len(frame)] = _to_network(frame.boxes.reshape(-1, 2), to_frame).reshape(-1, 4)
-            kinds[: len(frame)] = np.where(taught(frame), TAUGHT, IGNORED)
+            kinds[: len(frame)] = np.where(frame.clear, TAUGHT, IGNORED)
             yield _eight_bits(image[0]), torch.from_numpy(boxes), torch.from_numpy(kinds)
 
 
@@ -121,7 +113,7 @@ class Crops(IterableDataset):
         chance = np.random.default_rng([self.world.seed, _worker()[0], 1])
         limit = np.array([self.size[1], self.size[0]], np.float32)
         for frame in self.world.frames():
-            people = np.flatnonzero(taught(frame))
+            people = np.flatnonzero(frame.clear)
             if not len(people):
                 continue
             # A detector's boxes are a few percent off.

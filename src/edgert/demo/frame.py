@@ -11,6 +11,8 @@ from edgert.demo import solids
 
 __all__ = ["Frame"]
 
+_LEAST_HEIGHT_PX, _LEAST_VISIBLE = 24, 0.3
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -48,6 +50,16 @@ class Frame:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def clear(self) -> npt.NDArray[np.bool_]:
+        """(N,) who is at least 24 px tall and 30 % visible: whom it is fair to ask for.
+
+        Networks are taught these people, and judged by them.
+        """
+        height = self.boxes[:, 3].astype(np.float64) - self.boxes[:, 1]
+        tall: npt.NDArray[np.bool_] = height >= _LEAST_HEIGHT_PX
+        return tall & (self.visible >= _LEAST_VISIBLE)
 
     @property
     def id_image(self) -> npt.NDArray[np.int64]:

@@ -20,10 +20,6 @@ __all__ = ["SIZE", "Footage", "Shot", "truth_of"]
 SIZE = (720, 1280)
 """Height and width of the frames in pixels."""
 
-# Whom nobody could be blamed for: smaller, or hidden more, than this.
-_LEAST_HEIGHT_PX = 24
-_LEAST_VISIBLE = 0.3
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
@@ -74,7 +70,7 @@ class Footage:
 def truth_of(frame: Frame) -> Truth:
     """The truth about a frame as an evaluation takes it.
 
-    Ignored is whoever is under 24 px tall or less than 30 % visible. The area that OKS is scaled by
+    Ignored is who is not clear. The area that OKS is scaled by
     is the whole person's, seen or not, as boxes are of the whole person: the pixels seen over the
     share that is seen.
     """
@@ -94,6 +90,6 @@ def truth_of(frame: Frame) -> Truth:
         keypoints=frame.keypoints.astype(np.float64),
         visibility=frame.visibility,
         areas=np.minimum(whole_px, sides[:, 0] * sides[:, 1]),
-        ignored=(sides[:, 1] < _LEAST_HEIGHT_PX) | (frame.visible < _LEAST_VISIBLE),
+        ignored=~frame.clear,
         size=(frame.image.shape[0], frame.image.shape[1]),
     )
