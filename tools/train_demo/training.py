@@ -77,6 +77,7 @@ def fit(
         return list(mirror(*reservoir.batch(args.batch)))
 
     mean = copy.deepcopy(network).eval()
+    ours, theirs = _floats(mean), _floats(network)
     network.train()
     step = Step(network, loss_of, batch())
     losses: list[float] = []
@@ -88,7 +89,7 @@ def fit(
             rate = args.rate * min(1, done / _WARMUP + 1e-3) * 0.5 * (1 + math.cos(math.pi * done))
             recent.append(step(batch(), rate))
             steps += 1
-            _draw_near(mean, network, steps)
+            _draw_near(ours, theirs, steps)
             spent_min = (time.monotonic() - start) / 60
             done = max(steps / args.steps, spent_min / args.minutes)
             if steps % _EVERY == 0 or done >= 1:
@@ -115,10 +116,12 @@ def _begin_with(network: nn.Module, weights: dict[str, Tensor]) -> None:
         print(f"{len(anew)} of {len(own)} tensors begin anew: {', '.join(anew)}", flush=True)
 
 
+def _floats(network: nn.Module) -> list[Tensor]:
+    """Weights and statistics; a step changes them in place."""
+    return [value for value in network.state_dict().values() if value.is_floating_point()]
+
+
 @torch.no_grad()
-def _draw_near(mean: nn.Module, network: nn.Module, steps: int) -> None:
+def _draw_near(mean: list[Tensor], network: list[Tensor], steps: int) -> None:
     """An exponential mean over about a thousand steps, over fewer at first."""
-    share = 1 - min(0.999, (1 + steps) / (10 + steps))
-    ours, theirs = mean.state_dict().values(), network.state_dict().values()
-    floats = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.is_floating_point()]
-    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], share)
+    torch._foreach_lerp_(mean, network, 1 - min(0.999, (1 + steps) / (10 + steps)))
