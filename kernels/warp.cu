@@ -71,19 +71,20 @@ __device__ inline Color blended_rows(const Pair& above, const Pair& below, int f
 // three words.
 struct WordSource {
   using Pair = PackedPair;
-  using Row = const unsigned*;
+  using Row = const unsigned char*;
   struct Column {
-    int word;
+    unsigned byte;   // of the first word
     unsigned shift;  // bits
   };
   const FrameView& frame;
 
-  __device__ Row row(int y) const {
-    return reinterpret_cast<Row>(frame.data + y * frame.row_stride_bytes);
+  __device__ Row row(int y) const { return frame.data + y * frame.row_stride_bytes; }
+  __device__ Column column(int x) const {
+    const unsigned byte = 3 * static_cast<unsigned>(x);
+    return {byte & ~3u, byte % 4 * 8};
   }
-  __device__ Column column(int x) const { return {3 * x / 4, 8u * (3 * x % 4)}; }
   __device__ Pair pair(Row row, Column column) const {
-    const unsigned* const words = row + column.word;
+    const auto* const words = reinterpret_cast<const unsigned*>(row + column.byte);
     const unsigned a = load(words), b = load(words + 1);
     const unsigned c = column.shift == 24 ? load(words + 2) : 0;
     return {__funnelshift_r(a, b, column.shift), __funnelshift_r(b, c, column.shift)};
