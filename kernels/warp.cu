@@ -169,9 +169,8 @@ __device__ inline Color blended_columns(const Color& left, const Color& right, S
 // The pixels of a thread in one row: kPixels, a warp's width apart, so that neighbouring threads
 // look at neighbouring pixels, whose bytes lie in the same lines of memory. All that is loaded is
 // on its way at once, at the edges too: there a thread that looks at one pixel after the other
-// holds up all. kPlain: every pixel is blended from pixels of the source alone. kReversed: the
-// source's channels are in the order opposite to the network's.
-template <bool kPlain, bool kReversed, typename T, typename Source>
+// holds up all. kPlain: every pixel is blended from pixels of the source alone.
+template <bool kPlain, typename T, typename Source>
 __device__ inline void warp_row(const Source& source, const Column<Source> (&columns)[kPixels],
                                 const Row<Source>& row, const Normalization& n, int room, T* line,
                                 long long plane) {
@@ -191,11 +190,9 @@ __device__ inline void warp_row(const Source& source, const Column<Source> (&col
                         blended_rows(above[i], below[i], 3, row.weight), shown, columns[i].weight);
 #pragma unroll
     for (int c = 0; c < 3; ++c) {
-      const int to = kReversed ? 2 - c : c;
-      const float value = sample.channel[c] * (n.gain[to] / kShrunk) + n.bias[to];
+      const float value = sample.channel[c] * (n.gain[c] / kShrunk) + n.bias[c];
       if (kPlain || i * kWarpSize < room)
-        line[to * plane + i * kWarpSize] =
-            stored<T>(shown == Shown::kNothing ? n.fill[to] : value);
+        line[c * plane + i * kWarpSize] = stored<T>(shown == Shown::kNothing ? n.fill[c] : value);
     }
   }
 }
@@ -211,11 +208,16 @@ __device__ inline void fill_row(const Normalization& n, int room, T* line, long 
   }
 }
 
+__device__ inline void swap(float& a, float& b) {
+  const float first = a;
+  a = b, b = first;
+}
+
 // The part of one region, (3, height, width) at `output`, that falls to this thread. Each column
 // and each row of the block's is looked at by one of its threads.
-template <bool kReversed, typename T, typename Source>
-__device__ inline void warp_region(const Source& source, const Warp& warp, const Normalization& n,
-                                   T* output, int width, int height) {
+template <typename T, typename Source>
+__device__ inline void warp_region(const Source& source, const Warp& warp, Normalization n, T* output,
+                                   int width, int height) {
   __shared__ Column<Source> block_columns[kWarpPixels];
   __shared__ Row<Source> block_rows[kWarpRows * kWarpMaxRows];
   static_assert(kWarpPixels + kWarpRows * kWarpMaxRows <= kWarpThreads);
@@ -239,7 +241,11 @@ __device__ inline void warp_region(const Source& source, const Warp& warp, const
     plain &= columns[i].shown == Shown::kInside;
   }
   const int room = width - left - lane;
-  const long long plane = static_cast<long long>(width) * height;
+  long long plane = static_cast<long long>(width) * height;
+  if (source.frame.format == PixelFormat::kBgr8) {
+    swap(n.gain[0], n.gain[2]), swap(n.bias[0], n.bias[2]), swap(n.fill[0], n.fill[2]);
+    output += 2 * plane, plane = -plane;
+  }
   T* line = output + static_cast<long long>(top + own) * width + left + lane;
   const Row<Source>* row = block_rows + own;
 #pragma unroll 1
@@ -247,21 +253,11 @@ __device__ inline void warp_region(const Source& source, const Warp& warp, const
     if (row->shown == Shown::kNothing) {
       fill_row(n, room, line, plane);
     } else if (plain && row->shown == Shown::kInside) {
-      warp_row<true, kReversed>(source, columns, *row, n, room, line, plane);
+      warp_row<true>(source, columns, *row, n, room, line, plane);
     } else {
-      warp_row<false, kReversed>(source, columns, *row, n, room, line, plane);
+      warp_row<false>(source, columns, *row, n, room, line, plane);
     }
     row += kWarpRows, line += static_cast<long long>(step) * width;
-  }
-}
-
-template <typename T, typename Source>
-__device__ inline void warp_color(const Source& source, const Warp& warp, const Normalization& n,
-                                  T* output, int width, int height) {
-  if (source.frame.format == PixelFormat::kBgr8) {
-    warp_region<true>(source, warp, n, output, width, height);
-  } else {
-    warp_region<false>(source, warp, n, output, width, height);
   }
 }
 
@@ -269,27 +265,27 @@ __device__ inline void warp_color(const Source& source, const Warp& warp, const 
 template <typename T>
 __device__ inline void warp_bgr24(const FrameView& frame, const Warp& warp, const Normalization& n,
                                   T* output, int width, int height) {
-  warp_color(WordSource{frame}, warp, n, output, width, height);
+  warp_region(WordSource{frame}, warp, n, output, width, height);
 }
 
 template <typename T>
 __device__ inline void warp_bgr8(const FrameView& frame, const Warp& warp, const Normalization& n,
                                  T* output, int width, int height) {
-  warp_color(PixelSource<color_pixel>{frame}, warp, n, output, width, height);
+  warp_region(PixelSource<color_pixel>{frame}, warp, n, output, width, height);
 }
 
 template <typename T>
 __device__ inline void warp_nv12(const FrameView& frame, const Warp& warp, const Normalization& n,
                                  T* output, int width, int height) {
   const PixelSource<video_pixel<nv12_pixel>> source{frame};
-  warp_region<false>(source, warp, n, output, width, height);
+  warp_region(source, warp, n, output, width, height);
 }
 
 template <typename T>
 __device__ inline void warp_yuyv(const FrameView& frame, const Warp& warp, const Normalization& n,
                                  T* output, int width, int height) {
   const PixelSource<video_pixel<yuyv_pixel>> source{frame};
-  warp_region<false>(source, warp, n, output, width, height);
+  warp_region(source, warp, n, output, width, height);
 }
 
 // The region of box blockIdx.z, computed once a block: double is slow on small chips. All else of
