@@ -216,8 +216,8 @@ __device__ inline void swap(float& a, float& b) {
 // The part of one region, (3, height, width) at `output`, that falls to this thread. Each column
 // and each row of the block's is looked at by one of its threads.
 template <typename T, typename Source>
-__device__ inline void warp_region(const Source& source, const Warp& warp, Normalization n, T* output,
-                                   int width, int height) {
+__device__ inline void warp_region(const Source& source, const Warp& warp, Normalization n,
+                                   T* output, int width, int height) {
   __shared__ Column<Source> block_columns[kWarpPixels];
   __shared__ Row<Source> block_rows[kWarpRows * kWarpMaxRows];
   static_assert(kWarpPixels + kWarpRows * kWarpMaxRows <= kWarpThreads);
@@ -234,12 +234,13 @@ __device__ inline void warp_region(const Source& source, const Warp& warp, Norma
   }
   __syncthreads();
   Column<Source> columns[kPixels];
-  bool plain = left + kWarpPixels <= width;
+  bool edge = left + kWarpPixels > width;
 #pragma unroll
   for (int i = 0; i < kPixels; ++i) {
     columns[i] = block_columns[lane + i * kWarpSize];
-    plain &= columns[i].shown == Shown::kInside;
+    edge |= columns[i].shown != Shown::kInside;
   }
+  edge = __any_sync(0xffffffffu, edge);  // a warp goes one way
   const int room = width - left - lane;
   long long plane = static_cast<long long>(width) * height;
   if (source.frame.format == PixelFormat::kBgr8) {
@@ -252,7 +253,7 @@ __device__ inline void warp_region(const Source& source, const Warp& warp, Norma
   for (int y = top + own; y < height; y += step) {
     if (row->shown == Shown::kNothing) {
       fill_row(n, room, line, plane);
-    } else if (plain && row->shown == Shown::kInside) {
+    } else if (!edge && row->shown == Shown::kInside) {
       warp_row<true>(source, columns, *row, n, room, line, plane);
     } else {
       warp_row<false>(source, columns, *row, n, room, line, plane);
@@ -288,14 +289,14 @@ __device__ inline void warp_yuyv(const FrameView& frame, const Warp& warp, const
   warp_region(source, warp, n, output, width, height);
 }
 
-// The region of box blockIdx.z, computed once a block: double is slow on small chips. All else of
-// it is known without the box.
+// The region of box blockIdx.z, computed once a block, each axis by a warp: double is slow on
+// small chips, divisions everywhere. All else of it is known without the box.
 __device__ inline Warp block_warp(const Box* boxes, const CropShape& shape) {
   __shared__ AxisMap maps[2];
-  if (threadIdx.x == 0 && threadIdx.y == 0) {
-    const Warp warp = crop_warp(crop_map(boxes[blockIdx.z], shape), shape);
-    maps[0] = warp.x, maps[1] = warp.y;
-  }
+  if (threadIdx.x == 0 && threadIdx.y == 0)
+    maps[0] = crop_warp(crop_map(boxes[blockIdx.z], shape), shape).x;
+  if (threadIdx.x == 0 && threadIdx.y == 1)
+    maps[1] = crop_warp(crop_map(boxes[blockIdx.z], shape), shape).y;
   __syncthreads();
   Warp warp = crop_warp({}, shape);
   warp.x = maps[0], warp.y = maps[1];

@@ -1,6 +1,6 @@
-// The device language on the host: what kernels/*.cu say, for the compiler of C++. A block's threads
-// are fibers, run one after the other up to where they wait for each other. Proves what
-// a kernel computes, never how fast; threads that race for memory without a barrier stay unseen.
+// The device language on the host: what kernels/*.cu say, for the compiler of C++. A block's
+// threads are fibers, run one after the other up to where they wait for each other. Proves what a
+// kernel computes, never how fast; threads that race for memory without a barrier stay unseen.
 #pragma once
 
 #include <cmath>
@@ -115,5 +115,11 @@ template <typename T>
 T atomicAdd(T* address, T value) {
   const T before = *address;
   *address += value;
+  return before;
+}
+
+inline int atomicMin(int* address, int value) {
+  const int before = *address;
+  if (value < before) *address = value;
   return before;
 }
