@@ -236,6 +236,27 @@ def test_joints(refine, tolerance, dtype):
     np.testing.assert_array_equal(found[1], expected[1])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("size", [(96, 72), (31, 29), (131, 97), (1, 3)])
+def test_the_first_of_equal_cells_is_the_joint(size, dtype):
+    """Maps larger and smaller than what the threads look at in one turn, at any address."""
+    cells = size[0] * size[1]
+    rng = np.random.default_rng(cells)
+    maps = rng.integers(-3, 0, (1, 17, *size)).astype(dtype)
+    flat = maps.reshape(17, cells)
+    flat[0], flat[1] = -1, 0
+    flat[2, rng.integers(0, cells, 5)] = 2
+    flat[3, rng.integers(0, cells, 9)] = rng.choice([0.0, -0.0], 9)
+    flat[4, -1], flat[5, 0] = 7, 7
+    matrices = np.array([[[1.0, 0, 0], [0, 1.0, 0]]])
+    for refine in ("none", "quarter"):
+        expected = ops.decode_heatmaps(maps, matrices, refine=refine)
+        found = ops.decode_heatmaps(to_gpu(maps), matrices, refine=refine)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+            np.testing.assert_array_equal(np.signbit(one), np.signbit(other))
+
+
 def test_joints_with_offsets_to_the_bit():
     rng = np.random.default_rng(6)
     maps = rng.uniform(0, 1, (3, 4, 16, 12)).astype(np.float32)
