@@ -12,7 +12,7 @@ constexpr int kPixels = 3;
 constexpr int kWarpPixels = kPixels * kWarpSize;
 constexpr int kWarpRows = 4;
 constexpr int kWarpThreads = kWarpRows * kWarpSize;
-constexpr int kWarpBlocks = 8;
+constexpr int kWarpBlocks = 10;
 constexpr int kWarpMaxRows = 8;
 
 // select_*: blocks of (kSelectAnchors, kSelectSlices), the classes of an anchor dealt out over y.
