@@ -7,12 +7,13 @@ constexpr int kWarpSize = 32;
 
 // letterbox_*, crops_*: blocks of kWarpRows warps, each for a row; a thread stores kPixels pixels
 // of it, a warp's width apart: 288, 192 and nearly 640 are whole numbers of kWarpPixels.
-// kWarpBlocks of them share a multiprocessor.
+// kWarpBlocks of them share a multiprocessor. A thread does kWarpMaxRows rows at most.
 constexpr int kPixels = 3;
 constexpr int kWarpPixels = kPixels * kWarpSize;
 constexpr int kWarpRows = 4;
 constexpr int kWarpThreads = kWarpRows * kWarpSize;
-constexpr int kWarpBlocks = 8;
+constexpr int kWarpBlocks = 10;
+constexpr int kWarpMaxRows = 8;
 
 // select_*: blocks of (kSelectAnchors, kSelectSlices), the classes of an anchor dealt out over y.
 constexpr int kSelectAnchors = 32;

@@ -1,9 +1,9 @@
 // Letterbox and person crops: each thread samples kPixels pixels of some rows.
 // Grid: x over the columns, y over the rows, z over the regions.
 #include "crop.h"
-#include "frame.h"
 #include "half.h"
 #include "launch.h"
+#include "pairs.h"
 
 namespace edgert {
 
@@ -24,107 +24,32 @@ __device__ inline signed char stored(float value) {
   return to_int8(value);
 }
 
-// 2^23 + value, whose lowest bit counts 1: exact, and on most chips four times as fast as a
-// conversion.
-__device__ inline float shifted(unsigned char value) {
-  return float_of(0x4b000000u | value);
-}
-
-// Two neighbouring pixels of a row, as `shifted` gives them: 0 to 2 are the first one's channels, 3
-// to 5 the second's.
-struct PixelPair {
-  Pixel8 left, right;
-
-  __device__ float shifted_byte(int i) const {
-    return shifted(i < 3 ? left.channel[i] : right.channel[i - 3]);
-  }
+// What a row or a column of the input shows of the source.
+enum class Shown : int {
+  kInside,  // both of its two source pixels
+  kFirst,   // the second of them, the other is before the source and black
+  kLast,    // the first of them, the other is behind it and black
+  kNothing  // the fill value
 };
 
-// The same where they lie packed in memory: six bytes of two words.
-struct PackedPair {
-  unsigned low, high;
-
-  __device__ float shifted_byte(int i) const {
-    // An instruction holds one constant: with that of `shifted` in a register, where a compiler
-    // keeps it if it cannot know it (threadIdx.z is 0), the selector need not be moved to one for
-    // each byte.
-    const unsigned exponent = 0x4b000000u + threadIdx.z;
-    // Bytes, the highest first: 0x4b, 0, 0, one of the word.
-    return float_of(__byte_perm(i < 4 ? low : high, exponent, 0x7540u | (i & 3)));
-  }
-};
-
-// The blend of a pixel of two rows' pairs, whose first byte is number `first`. Its bits are those
-// of the blend of floats.
-template <typename Pair>
-__device__ inline Color blended_rows(const Pair& above, const Pair& below, int first,
-                                     float weight) {
-  const auto channel = [&](int c) {
-    const float a = above.shifted_byte(first + c), b = below.shifted_byte(first + c);
-    return a - 8388608.0f + weight * (b - a);
-  };
-  return {{channel(0), channel(1), channel(2)}};
+__device__ inline Shown shown_at(Tap tap, int last, int place, int begin, int size) {
+  if (place < begin || place >= begin + size) return Shown::kNothing;
+  return tap.low < 0 ? Shown::kFirst : (tap.low >= last ? Shown::kLast : Shown::kInside);
 }
 
-// A source gives two neighbouring pixels of a row, x and x + 1. What has to be found out about a
-// row or a column is found out once.
-
-// BGR or RGB, packed, in rows that begin and end where words of memory do: six bytes are two or
-// three words.
-struct WordSource {
-  using Pair = PackedPair;
-  using Row = const unsigned*;
-  struct Column {
-    int word;
-    unsigned shift;  // bits
-  };
-  const FrameView& frame;
-
-  __device__ Row row(int y) const {
-    return reinterpret_cast<Row>(frame.data + y * frame.row_stride_bytes);
-  }
-  __device__ Column column(int x) const { return {3 * x / 4, 8u * (3 * x % 4)}; }
-  __device__ Pair pair(Row row, Column column) const {
-    const unsigned* const words = row + column.word;
-    const unsigned a = load(words), b = load(words + 1);
-    const unsigned c = column.shift == 24 ? load(words + 2) : 0;
-    return {__funnelshift_r(a, b, column.shift), __funnelshift_r(b, c, column.shift)};
-  }
-};
-
-// Pixels that are found one by one, by kPixelAt(frame, x, y).
-template <Pixel8 (*kPixelAt)(const FrameView&, int, int)>
-struct PixelSource {
-  using Pair = PixelPair;
-  using Row = int;
-  using Column = int;
-  const FrameView& frame;
-
-  __device__ Row row(int y) const { return y; }
-  __device__ Column column(int x) const { return x; }
-  __device__ Pair pair(Row row, Column x) const {
-    const int next = clamp(x + 1, 0, frame.width - 1);  // a frame may be one pixel wide
-    return {kPixelAt(frame, x, row), kPixelAt(frame, next, row)};
-  }
-};
-
-template <Rgb8 (*kPixelAt)(const FrameView&, int, int)>
-__device__ inline Pixel8 video_pixel(const FrameView& frame, int x, int y) {
-  const Rgb8 pixel = kPixelAt(frame, x, y);
-  return {{pixel.red, pixel.green, pixel.blue}};
-}
-
-// Whether a column of the input shows the source.
-__device__ inline bool shows(const Warp& warp, int column) {
-  return column >= warp.left && column < warp.left + warp.width;
-}
-
-// Where a pixel of the input lies in the source's rows.
+// Where a column of the input lies in the source's rows, and a row of it in the source.
 template <typename Source>
-struct Column {
-  typename Source::Column at;
+struct alignas(16) Column {
+  typename Source::Column at;  // of the two pixels, or of the two at the edge
   float weight;
-  int edge;  // -1: `at` is where the second of its pixels is, 1: the first, the other is black
+  Shown shown;
+};
+
+template <typename Source>
+struct alignas(16) Row {
+  typename Source::Row upper, lower;
+  float weight;  // times kGrow
+  Shown shown;
 };
 
 template <typename Source>
@@ -132,92 +57,119 @@ __device__ inline Column<Source> find_column(const Source& source, const Warp& w
   const Tap tap = axis_tap(warp.x, x, source.frame.width, warp.border);
   const int last = source.frame.width - 1;
   const int inside = clamp(tap.low, 0, last > 0 ? last - 1 : 0);
-  return {source.column(inside), tap.weight, tap.low < 0 ? -1 : (tap.low >= last ? 1 : 0)};
+  return {source.column(inside), tap.weight, shown_at(tap, last, x, warp.left, warp.width)};
+}
+
+template <typename Source>
+__device__ inline Row<Source> find_row(const Source& source, const Warp& warp, int y) {
+  const Tap tap = axis_tap(warp.y, y, source.frame.height, warp.border);
+  const int last = source.frame.height - 1;
+  return {source.row(clamp(tap.low, 0, last)), source.row(clamp(tap.low + 1, 0, last)),
+          tap.weight * kGrow, shown_at(tap, last, y, warp.top, warp.height)};
 }
 
 // What is outside is black; where the border is the last pixel's, that has no weight.
-__device__ inline Color blended_columns(const Color& left, const Color& right, int edge,
+__device__ inline Color blended_columns(const Color& left, const Color& right, Shown shown,
                                         float weight) {
   Color a = left, b = right;
-  if (edge < 0) a = {}, b = left;
-  if (edge > 0) a = right, b = {};
+  if (shown == Shown::kFirst) a = {}, b = left;
+  if (shown == Shown::kLast) a = right, b = {};
   return lerp(a, b, weight);
 }
 
 // The pixels of a thread in one row: kPixels, a warp's width apart, so that neighbouring threads
 // look at neighbouring pixels, whose bytes lie in the same lines of memory. All that is loaded is
 // on its way at once, at the edges too: there a thread that looks at one pixel after the other
-// holds up all. kPlain: every pixel shows the source and is blended from nothing else. kReversed:
-// the source's channels are in the order opposite to the network's.
-template <bool kPlain, bool kReversed, typename T, typename Source>
-__device__ inline void warp_row(const Source& source, const Warp& warp,
-                                const Column<Source> (&columns)[kPixels], Tap row, bool shown,
-                                const Normalization& n, int x, int width, T* line,
+// holds up all. kPlain: every pixel is blended from pixels of the source alone.
+template <bool kPlain, typename T, typename Source>
+__device__ inline void warp_row(const Source& source, const Column<Source> (&columns)[kPixels],
+                                const Row<Source>& row, const Normalization& n, int room, T* line,
                                 long long plane) {
-  const int last = source.frame.height - 1;
-  const auto upper = source.row(kPlain ? row.low : clamp(row.low, 0, last));
-  const auto lower = source.row(kPlain ? row.low + 1 : clamp(row.low + 1, 0, last));
   typename Source::Pair above[kPixels], below[kPixels];
 #pragma unroll
   for (int i = 0; i < kPixels; ++i) {
-    above[i] = source.pair(upper, columns[i].at);
-    below[i] = source.pair(lower, columns[i].at);
+    above[i] = source.pair(row.upper, columns[i].at);
+    below[i] = source.pair(row.lower, columns[i].at);
   }
 #pragma unroll
   for (int i = 0; i < kPixels; ++i) {
-    if (!kPlain && row.low < 0) above[i] = {};
-    if (!kPlain && row.low >= last) below[i] = {};
-    const Color sample = blended_columns(blended_rows(above[i], below[i], 0, row.weight),
-                                         blended_rows(above[i], below[i], 3, row.weight),
-                                         kPlain ? 0 : columns[i].edge, columns[i].weight);
-    const int column = x + i * kWarpSize;
-    const bool filled = !kPlain && !(shown && shows(warp, column));
+    const Shown shown = kPlain ? Shown::kInside : columns[i].shown;
+    if (!kPlain && row.shown == Shown::kFirst) above[i] = {};
+    if (!kPlain && row.shown == Shown::kLast) below[i] = {};
+    const Color sample =
+        blended_columns(blended_rows(above[i], below[i], 0, row.weight),
+                        blended_rows(above[i], below[i], 3, row.weight), shown, columns[i].weight);
 #pragma unroll
     for (int c = 0; c < 3; ++c) {
-      const int to = kReversed ? 2 - c : c;
-      const float value = sample.channel[c] * n.gain[to] + n.bias[to];
-      if (kPlain || column < width)
-        line[to * plane + i * kWarpSize] = stored<T>(filled ? n.fill[to] : value);
+      const float value = sample.channel[c] * (n.gain[c] / kShrunk) + n.bias[c];
+      if (kPlain || i * kWarpSize < room)
+        line[c * plane + i * kWarpSize] = stored<T>(shown == Shown::kNothing ? n.fill[c] : value);
     }
   }
 }
 
-// The part of one region, (3, height, width) at `output`, that falls to this thread.
-template <bool kReversed, typename T, typename Source>
-__device__ inline void warp_region(const Source& source, const Warp& warp, const Normalization& n,
-                                   T* output, int width, int height) {
-  const int x = static_cast<int>(blockIdx.x) * kWarpPixels + static_cast<int>(threadIdx.x);
-  Column<Source> columns[kPixels];
-  bool plain = true;
+template <typename T>
+__device__ inline void fill_row(const Normalization& n, int room, T* line, long long plane) {
 #pragma unroll
   for (int i = 0; i < kPixels; ++i) {
-    const int column = x + i * kWarpSize;
-    columns[i] = find_column(source, warp, column);
-    plain &= columns[i].edge == 0 && column < width && shows(warp, column);
-  }
-  const int first = static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y);
-  const int step = static_cast<int>(gridDim.y * blockDim.y);
-  const long long plane = static_cast<long long>(width) * height;
-  T* line = output + static_cast<long long>(first) * width + x;
-#pragma unroll 1
-  for (int y = first; y < height; y += step, line += static_cast<long long>(step) * width) {
-    const Tap row = axis_tap(warp.y, y, source.frame.height, warp.border);
-    const bool shown = y >= warp.top && y < warp.top + warp.height;
-    if (plain && shown && row.low >= 0 && row.low + 1 < source.frame.height) {
-      warp_row<true, kReversed>(source, warp, columns, row, shown, n, x, width, line, plane);
-    } else {
-      warp_row<false, kReversed>(source, warp, columns, row, shown, n, x, width, line, plane);
+#pragma unroll
+    for (int c = 0; c < 3; ++c) {
+      if (i * kWarpSize < room) line[c * plane + i * kWarpSize] = stored<T>(n.fill[c]);
     }
   }
 }
 
+__device__ inline void swap(float& a, float& b) {
+  const float first = a;
+  a = b, b = first;
+}
+
+// The part of one region, (3, height, width) at `output`, that falls to this thread. Each column
+// and each row of the block's is looked at by one of its threads.
 template <typename T, typename Source>
-__device__ inline void warp_color(const Source& source, const Warp& warp, const Normalization& n,
-                                  T* output, int width, int height) {
-  if (source.frame.format == PixelFormat::kBgr8) {
-    warp_region<true>(source, warp, n, output, width, height);
+__device__ inline void warp_region(const Source& source, const Warp& warp, Normalization n,
+                                   T* output, int width, int height) {
+  __shared__ Column<Source> block_columns[kWarpPixels];
+  __shared__ Row<Source> block_rows[kWarpRows * kWarpMaxRows];
+  static_assert(kWarpPixels + kWarpRows * kWarpMaxRows <= kWarpThreads);
+  const int lane = static_cast<int>(threadIdx.x), own = static_cast<int>(threadIdx.y);
+  const int left = static_cast<int>(blockIdx.x) * kWarpPixels;
+  const int top = static_cast<int>(blockIdx.y) * kWarpRows;
+  const int step = static_cast<int>(gridDim.y) * kWarpRows;
+  const int thread = own * kWarpSize + lane, item = thread - kWarpPixels;
+  if (item < 0) {
+    block_columns[thread] = find_column(source, warp, left + thread);
   } else {
-    warp_region<false>(source, warp, n, output, width, height);
+    const int y = top + item % kWarpRows + item / kWarpRows * step;
+    block_rows[item] = find_row(source, warp, y);
+  }
+  __syncthreads();
+  Column<Source> columns[kPixels];
+  bool edge = left + kWarpPixels > width;
+#pragma unroll
+  for (int i = 0; i < kPixels; ++i) {
+    columns[i] = block_columns[lane + i * kWarpSize];
+    edge |= columns[i].shown != Shown::kInside;
+  }
+  edge = __any_sync(0xffffffffu, edge);  // a warp goes one way
+  const int room = width - left - lane;
+  long long plane = static_cast<long long>(width) * height;
+  if (source.frame.format == PixelFormat::kBgr8) {
+    swap(n.gain[0], n.gain[2]), swap(n.bias[0], n.bias[2]), swap(n.fill[0], n.fill[2]);
+    output += 2 * plane, plane = -plane;
+  }
+  T* line = output + static_cast<long long>(top + own) * width + left + lane;
+  const Row<Source>* row = block_rows + own;
+#pragma unroll 1
+  for (int y = top + own; y < height; y += step) {
+    if (row->shown == Shown::kNothing) {
+      fill_row(n, room, line, plane);
+    } else if (!edge && row->shown == Shown::kInside) {
+      warp_row<true>(source, columns, *row, n, room, line, plane);
+    } else {
+      warp_row<false>(source, columns, *row, n, room, line, plane);
+    }
+    row += kWarpRows, line += static_cast<long long>(step) * width;
   }
 }
 
@@ -225,37 +177,37 @@ __device__ inline void warp_color(const Source& source, const Warp& warp, const 
 template <typename T>
 __device__ inline void warp_bgr24(const FrameView& frame, const Warp& warp, const Normalization& n,
                                   T* output, int width, int height) {
-  warp_color(WordSource{frame}, warp, n, output, width, height);
+  warp_region(WordSource{frame}, warp, n, output, width, height);
 }
 
 template <typename T>
 __device__ inline void warp_bgr8(const FrameView& frame, const Warp& warp, const Normalization& n,
                                  T* output, int width, int height) {
-  warp_color(PixelSource<color_pixel>{frame}, warp, n, output, width, height);
+  warp_region(PixelSource<color_pixel>{frame}, warp, n, output, width, height);
 }
 
 template <typename T>
 __device__ inline void warp_nv12(const FrameView& frame, const Warp& warp, const Normalization& n,
                                  T* output, int width, int height) {
   const PixelSource<video_pixel<nv12_pixel>> source{frame};
-  warp_region<false>(source, warp, n, output, width, height);
+  warp_region(source, warp, n, output, width, height);
 }
 
 template <typename T>
 __device__ inline void warp_yuyv(const FrameView& frame, const Warp& warp, const Normalization& n,
                                  T* output, int width, int height) {
   const PixelSource<video_pixel<yuyv_pixel>> source{frame};
-  warp_region<false>(source, warp, n, output, width, height);
+  warp_region(source, warp, n, output, width, height);
 }
 
-// The region of box blockIdx.z, computed once a block: double is slow on small chips. All else of
-// it is known without the box.
+// The region of box blockIdx.z, computed once a block, each axis by a warp: double is slow on
+// small chips, divisions everywhere. All else of it is known without the box.
 __device__ inline Warp block_warp(const Box* boxes, const CropShape& shape) {
   __shared__ AxisMap maps[2];
-  if (threadIdx.x == 0 && threadIdx.y == 0) {
-    const Warp warp = crop_warp(crop_map(boxes[blockIdx.z], shape), shape);
-    maps[0] = warp.x, maps[1] = warp.y;
-  }
+  if (threadIdx.x == 0 && threadIdx.y == 0)
+    maps[0] = crop_warp(crop_map(boxes[blockIdx.z], shape), shape).x;
+  if (threadIdx.x == 0 && threadIdx.y == 1)
+    maps[1] = crop_warp(crop_map(boxes[blockIdx.z], shape), shape).y;
   __syncthreads();
   Warp warp = crop_warp({}, shape);
   warp.x = maps[0], warp.y = maps[1];

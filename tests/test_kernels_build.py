@@ -34,7 +34,7 @@ def compiler():
 def names_of_kernels():
     """As tests/fake emulates them."""
     text = (ROOT / "tests" / "fake" / "emulated.cpp").read_text()
-    names = set(re.findall(r"EDGERT_EMULATED\((\w+),", text)) - {"name"}
+    names = set(re.findall(r"EDGERT_EMULATED\((\w+)\)", text)) - {"name"}
     formats = re.findall(r"EDGERT_EMULATED_WARP\((\w+)\),", text)
     types = [f"{op}_{{}}_{out}" for op in ("letterbox", "crops") for out in ("f32", "f16", "s8")]
     return {n for n in names if "#" not in n and not n.endswith("_")} | {

@@ -12,8 +12,6 @@
 namespace edgert::cuda {
 namespace {
 
-constexpr unsigned kMaxRows = 8;  // a thread of a warp
-
 unsigned ceil_div(unsigned value, unsigned by) {
   return (value + by - 1) / by;
 }
@@ -148,7 +146,8 @@ Launch Kernels::warp_shape(int width, int height, int items) const {
   const unsigned columns = ceil_div(static_cast<unsigned>(width), kWarpPixels);
   const unsigned at_once =
       static_cast<unsigned>(device_->multiprocessors()) * kWarpBlocks * kWarpRows;
-  const unsigned rows_each = std::clamp(ceil_div(columns * rows * regions, at_once), 1u, kMaxRows);
+  const unsigned rows_each =
+      std::clamp(ceil_div(columns * rows * regions, at_once), 1u, unsigned{kWarpMaxRows});
   return {{columns, ceil_div(rows, kWarpRows * rows_each), regions}, {kWarpSize, kWarpRows}};
 }
 

@@ -194,31 +194,16 @@ class Block {
   void* arguments_ = nullptr;
 };
 
-void run_apart(void (*body)(void*), void* arguments) {
-  for (unsigned z = 0; z < blockDim.z; ++z) {
-    for (unsigned y = 0; y < blockDim.y; ++y) {
-      for (unsigned x = 0; x < blockDim.x; ++x) {
-        threadIdx = {x, y, z};
-        body(arguments);
-      }
-    }
-  }
-}
-
 }  // namespace
 
-void run_grid(const Shape& shape, Threads threads, void (*body)(void*), void* arguments) {
+void run_grid(const Shape& shape, void (*body)(void*), void* arguments) {
   blockDim = {shape.block[0], shape.block[1], shape.block[2]};
   gridDim = {shape.grid[0], shape.grid[1], shape.grid[2]};
   for (unsigned z = 0; z < gridDim.z; ++z) {
     for (unsigned y = 0; y < gridDim.y; ++y) {
       for (unsigned x = 0; x < gridDim.x; ++x) {
         blockIdx = {x, y, z};
-        if (threads == Threads::kApart) {
-          run_apart(body, arguments);
-        } else {
-          Block::of_this_thread().run(blockDim.x * blockDim.y * blockDim.z, body, arguments);
-        }
+        Block::of_this_thread().run(blockDim.x * blockDim.y * blockDim.z, body, arguments);
       }
     }
   }

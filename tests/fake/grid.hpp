@@ -1,6 +1,6 @@
-// The device language on the host: what kernels/*.cu say, for the compiler of C++. A kernel's
-// threads are run one after the other; where they wait for each other, each is a fiber. Proves what
-// a kernel computes, never how fast; threads that race for memory without a barrier stay unseen.
+// The device language on the host: what kernels/*.cu say, for the compiler of C++. A block's
+// threads are fibers, run one after the other up to where they wait for each other. Proves what a
+// kernel computes, never how fast; threads that race for memory without a barrier stay unseen.
 #pragma once
 
 #include <cmath>
@@ -21,11 +21,8 @@ struct Coordinates {
   unsigned x, y, z;
 };
 
-// Whether the threads of a kernel wait for each other.
-enum class Threads { kApart, kTogether };
-
 // Runs `body` for every thread of every block, one block after the other.
-void run_grid(const Shape& shape, Threads threads, void (*body)(void* arguments), void* arguments);
+void run_grid(const Shape& shape, void (*body)(void* arguments), void* arguments);
 
 // Of the thread that runs; its whole block, its whole warp waits.
 bool wait_for_block(bool vote);  // whether anybody voted so
@@ -107,6 +104,10 @@ inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned bits) {
   return static_cast<unsigned>((std::uint64_t{high} << 32 | low) >> (bits & 31));
 }
 
+inline float __fmaf_rn(float a, float b, float c) {
+  return std::fma(a, b, c);
+}
+
 // Blocks run one after the other.
 inline void __threadfence() {}
 
@@ -114,5 +115,11 @@ template <typename T>
 T atomicAdd(T* address, T value) {
   const T before = *address;
   *address += value;
+  return before;
+}
+
+inline int atomicMin(int* address, int value) {
+  const int before = *address;
+  if (value < before) *address = value;
   return before;
 }
