@@ -217,9 +217,10 @@ def markdown(rows):
     for row in rows:
         theirs = "" if row.torch_us is None else f"{row.torch_us:.1f}"
         theirs += "" if row.torch_graph else " (eager)"
+        copy = "" if row.copy_us is None else f"{row.copy_us:.1f}"
         cvcuda = "" if row.cvcuda_us is None else f"{row.cvcuda_us:.1f}"
         lines.append(
-            f"| {row.name} | {row.bytes / 1e6:.2f} | {row.floor_us:.1f} | {row.copy_us:.1f} "
+            f"| {row.name} | {row.bytes / 1e6:.2f} | {row.floor_us:.1f} | {copy} "
             f"| {row.edgert_us:.1f} | {row.of_floor:.0%} | {row.over_empty_us:.1f} "
             f"| {theirs} | {cvcuda} |"
         )

@@ -18,7 +18,7 @@ class Row:
     name: str
     bytes: int
     floor_us: float
-    copy_us: float
+    copy_us: float | None
     edgert_us: float
     of_floor: float
     over_empty_us: float
@@ -118,6 +118,6 @@ def empty_us():
 @functools.cache
 def copy_us(moved):
     """A bare copy that moves as many bytes: what a kernel so short can come to at all."""
-    half = moved // 2
+    half = -(-moved // 2 // 256) * 256  # both begin at a whole line: one that does not is slow
     sets = [torch.zeros(2, half, dtype=torch.uint8, device=DEVICE) for _ in range(set_count(moved))]
     return replayed(lambda i: sets[i][1].copy_(sets[i][0]), len(sets))
