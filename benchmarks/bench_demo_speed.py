@@ -60,7 +60,7 @@ def main():
             figures = f"{row['fps']:.1f} | {row['python_fps']:.1f} | {row['ratio']:.2f}x"
             print(f"| {name} | {figures} |")
         print(f"\n{rows[0]['people_a_frame']:.1f} people a frame. {describe(environment())}.")
-    write_report(args.json_report, rows)
+    write_report(args.json_report, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 SIZE = (32, 16)
 _SHADES = 4  # of each of red, green and blue
 _SHARPNESS = 33.0  # squared distances in the exponent, of colours in [0, 1]
-_PIECE = 6  # cells, high and wide
+_PIECES, _PIECE = 4, 6  # how many, and how high and wide in cells
 _TOP, _LEFT = 3, 5
 
 
@@ -26,23 +26,25 @@ def appearance() -> onnx.ModelProto:
     """(B, 3, 32, 16) RGB in [0, 1] to (B, 256)."""
     shades = np.linspace(0, 1, _SHADES)
     lattice = np.stack(np.meshgrid(shades, shades, shades, indexing="ij"), -1).reshape(-1, 3)
-    # |x - c|^2 without |x|^2, which softmax does not see.
-    weights = 2 * _SHARPNESS * lattice[:, :, None, None]
-    biases = -_SHARPNESS * np.square(lattice).sum(axis=1)
-    ends = [_TOP, _LEFT], [_TOP + 4 * _PIECE, _LEFT + _PIECE]
+    first, end = [_TOP, _LEFT], [_TOP + _PIECES * _PIECE, _LEFT + _PIECE]
     constants = {
-        "first": np.array(ends[0]), "end": np.array(ends[1]), "axes": np.array([2, 3]),
-        "weights": weights.astype(np.float32), "biases": biases.astype(np.float32),
+        "first": np.array(first), "end": np.array(end), "axes": np.array([2, 3]),
+        # |x - c|^2 without |x|^2, which softmax does not see.
+        "weights": (2 * _SHARPNESS * lattice.T).astype(np.float32),
+        "biases": (-_SHARPNESS * np.square(lattice).sum(axis=1)).astype(np.float32),
+        "split": np.array([0, _PIECES, _PIECE**2, 3]),
     }  # fmt: skip
     nodes = [
         helper.make_node("Slice", ["images", "first", "end", "axes"], ["middle"]),
         # Light is spread over the lattice as the eye sees it, roughly.
         helper.make_node("Sqrt", ["middle"], ["bright"]),
-        helper.make_node("Conv", ["bright", "weights", "biases"], ["closeness"]),
-        helper.make_node("Softmax", ["closeness"], ["shares"], axis=1),
-        helper.make_node(
-            "AveragePool", ["shares"], ["pieces"], kernel_shape=[_PIECE] * 2, strides=[_PIECE] * 2
-        ),
+        # Colours last: ONNX Runtime would transpose 64 channels for a softmax over them, twice.
+        helper.make_node("Transpose", ["bright"], ["colours"], perm=[0, 2, 3, 1]),
+        helper.make_node("Reshape", ["colours", "split"], ["pixels"]),
+        helper.make_node("MatMul", ["pixels", "weights"], ["products"]),
+        helper.make_node("Add", ["products", "biases"], ["closeness"]),
+        helper.make_node("Softmax", ["closeness"], ["shares"], axis=-1),
+        helper.make_node("ReduceMean", ["shares"], ["pieces"], axes=[2], keepdims=0),
         # Of roots the cosine is Bhattacharyya's coefficient.
         helper.make_node("Sqrt", ["pieces"], ["roots"]),
         helper.make_node("Flatten", ["roots"], ["features"]),
@@ -51,7 +53,7 @@ def appearance() -> onnx.ModelProto:
         nodes,
         "demo_appearance",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, *SIZE])],
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 4 * _SHADES**3])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", _PIECES * _SHADES**3])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
