@@ -10,9 +10,11 @@ import os
 import pytest
 
 from edgert.demo import APPEARANCE, DETECTOR, POSE
-from edgert.demo.show.figures import GOALS
+from edgert.demo.show.figures import GOALS, MOST_DROP
 from edgert.demo.show.footage import Footage
+from edgert.demo.show.quantized import quantize_pair
 from edgert.demo.show.side import Side
+from edgert.work import Work
 
 FRAMES, PEOPLE, BLOCK = 300, 30, 50
 UNSEEN = (2101, 2102)
@@ -34,19 +36,31 @@ def test_the_networks_are_here():
     import pycocotools  # noqa: F401
 
 
+@pytest.fixture(scope="module")
+def int8_pair(tmp_path_factory):
+    pytest.importorskip("onnx", reason="pip install 'edgert[quant]'")
+    folder = tmp_path_factory.mktemp("int8")
+    return quantize_pair(DETECTOR, POSE, folder, UNSEEN[0], Work(quiet=True))
+
+
 @pytest.fixture(scope="module", params=UNSEEN)
-def figures(request):
+def figures(request, int8_pair):
+    """Of the networks as they are, and in INT8."""
     for package in ("motrics", "lap", "pycocotools"):
         pytest.importorskip(package, reason="pip install 'edgert[demo]'")
     footage = Footage(request.param, PEOPLE, FRAMES, BLOCK)
     truths, missing = [], {}
-    with Side(DETECTOR, POSE, APPEARANCE, footage.frame_rate) as side:
+    with (
+        Side(DETECTOR, POSE, APPEARANCE, footage.frame_rate) as fp32,
+        Side(*int8_pair, APPEARANCE, footage.frame_rate) as int8,
+    ):
         for block in footage:
             images = [shot.image for shot in block]
-            side.run(images)
-            side.look(images)
+            for side in (fp32, int8):
+                side.run(images)
+                side.look(images)
             truths += [shot.truth for shot in block]
-        found = side.figures(truths, missing)
+        found = [side.figures(truths, missing) for side in (fp32, int8)]
     assert not missing
     return found
 
@@ -54,10 +68,22 @@ def figures(request):
 @needs_networks
 @pytest.mark.parametrize("key", GOALS)
 def test_goal_is_reached_on_a_street_not_seen(key, figures):
-    assert getattr(figures, key) >= GOALS[key]
+    assert getattr(figures[0], key) >= GOALS[key]
 
 
 @needs_networks
 @pytest.mark.parametrize("key", GOALS)
 def test_accuracy_does_not_fall(key, figures):
-    assert getattr(figures, key) >= FLOORS[key]
+    assert getattr(figures[0], key) >= FLOORS[key]
+
+
+@needs_networks
+@pytest.mark.parametrize("key", ["ap50", "ap", "oks_ap"])
+def test_int8_costs_no_more_than_it_may(key, figures):
+    before, after = (getattr(each, key) for each in figures)
+    assert after >= before - MOST_DROP
+
+
+@needs_networks
+def test_int8_reaches_the_goals_too(figures):
+    assert all(getattr(figures[1], key) >= goal for key, goal in GOALS.items())

@@ -49,11 +49,12 @@ def appearance() -> onnx.ModelProto:
         helper.make_node("Sqrt", ["pieces"], ["roots"]),
         helper.make_node("Flatten", ["roots"], ["features"]),
     ]
+    width = _PIECES * _SHADES**3
     graph = helper.make_graph(
         nodes,
         "demo_appearance",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, *SIZE])],
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", _PIECES * _SHADES**3])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
