@@ -38,6 +38,7 @@ python=$(chroot "$userland" /usr/bin/python3 -c 'import sys; print("%d.%d" % sys
 case $wheel in *-cp"${python/./}"-*aarch64.whl) ;; *) die "$wheel: the userland has Python $python" ;; esac
 
 echo "== what the tests need, for aarch64"
+rm -f "$packages"/edgert-*.whl  # pip would ask the one of the last run what it needs
 "${PYTHON:-python3}" tools/wheels/pip_for.py aarch64 download --quiet --python-version "$python" \
   --dest "$packages" "$wheel[test]" pip
 cp "$wheel" "$packages/"
