@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 import edgert
-from bench_pipeline import read_frames
 from edgert import _core
 from edgert.devices import context, device_array
 from edgert.legs import detector_leg, pose_leg
@@ -26,6 +25,7 @@ from edgert.models import DetectorModel, PoseModel, binding
 from edgert.quant import write_half
 
 from timing import describe, environment
+from videos import read_frames
 
 PEOPLE = (1, 4, 16)
 MODES = ((1, True), (2, True), (4, True), (1, False), (2, False))  # lanes, graphs

@@ -12,7 +12,6 @@ the threshold. Also prints which share of the time goes to the stages that are n
 import argparse
 import time
 
-import cv2
 import numpy as np
 
 import edgert
@@ -20,26 +19,10 @@ from edgert.baseline.agreement import LEAST_SHARE, matched_share
 from edgert.baseline.pipeline import BaselinePipeline
 
 from timing import add_report_option, describe, environment, write_report
+from videos import read_frames
 
 NETWORKS = ("detect", "pose")
 SHARE_GOAL = 0.05
-
-
-def read_frames(path, count):
-    """The first `count` frames of a video, BGR; from its start again where it is shorter."""
-    frames = []
-    while len(frames) < count:
-        capture = cv2.VideoCapture(str(path))
-        before = len(frames)
-        while len(frames) < count:
-            found, frame = capture.read()
-            if not found:
-                break
-            frames.append(frame)
-        capture.release()
-        if len(frames) == before:
-            raise SystemExit(f"{path} has no frames")
-    return frames
 
 
 def check_equal(pipe, baseline, frames):

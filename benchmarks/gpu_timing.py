@@ -18,6 +18,7 @@ class Row:
     name: str
     bytes: int
     floor_us: float
+    copy_us: float | None
     edgert_us: float
     of_floor: float
     over_empty_us: float
@@ -86,6 +87,7 @@ def measured(name, moved, edgert, torch_call, *, cvcuda=None):
         name,
         moved,
         floor,
+        copy_us(moved),
         own,
         floor / own,
         own - empty_us(),
@@ -111,3 +113,11 @@ def bandwidth():
 def empty_us():
     """A launch that does nothing: a wait of no cycles."""
     return replayed(lambda i: torch.cuda._sleep(0), 1, launches=200)
+
+
+@functools.cache
+def copy_us(moved):
+    """A bare copy that moves as many bytes: what a kernel so short can come to at all."""
+    half = -(-moved // 2 // 256) * 256  # both begin at a whole line: one that does not is slow
+    sets = [torch.zeros(2, half, dtype=torch.uint8, device=DEVICE) for _ in range(set_count(moved))]
+    return replayed(lambda i: sets[i][1].copy_(sets[i][0]), len(sets))

@@ -50,6 +50,53 @@ def test_tracks_and_skeletons_are_those_of_the_pipeline(model, frames, notes):
             assert np.median(off) < 0.5
 
 
+def test_appearance_makes_the_same_difference_as_in_the_pipeline(model):
+    """A red and a blue person meet and turn round, where their motion has them cross."""
+    frames = []
+    for x in [0, 8, 16, 24, 16, 8, 0]:
+        image = np.full((64, 64, 3), 10, np.uint8)
+        image[24:32, x : x + 8] = (60, 60, 255)
+        image[24:32, 56 - x : 64 - x] = (255, 60, 60)
+        frames.append(image)
+    detector, reid = model("detector"), model("reid")
+    theirs, plain = (
+        BaselinePipeline(
+            detector, None, Tracker(high=0.3, match=0.95, near=1.0), reid=network, threads=1
+        )
+        for network in (reid, None)
+    )
+    ours = edgert.ByteTrack(track_high_thresh=0.3, match_thresh=0.95, proximity_thresh=1.0)
+    with edgert.Pipeline(detector, None, ours, reid, device="cpu") as pipe:
+        ids = [pipe(frame).ids.tolist() for frame in frames]
+    assert [theirs(frame).ids.tolist() for frame in frames] == ids
+    assert [plain(frame).ids.tolist() for frame in frames] != ids
+
+
+@pytest.mark.parametrize("near", [0.5, 0.8, 1.0])
+def test_trackers_agree_on_people_who_look_different(near):
+    differs = 0
+    for seed in range(8):
+        chance = np.random.default_rng(seed)
+        faces = chance.normal(size=(10, 16))
+        at, speed = chance.uniform(0, 300, (10, 2)), chance.normal(0, 4, (10, 2))
+        size = np.array([40, 80])
+        theirs, plain = Tracker(near=near), Tracker()
+        ours = edgert.ByteTrack(proximity_thresh=near)
+        for _ in range(60):
+            at += speed + chance.normal(0, 1, at.shape)
+            speed = np.where((at < 0) | (at > 300), -speed, speed)
+            seen = chance.random(10) < 0.85
+            boxes = np.hstack([at, at + size])[seen].astype(np.float32)
+            scores = chance.uniform(0.2, 1, len(boxes)).astype(np.float32)
+            looks = faces[seen] + chance.normal(0, 0.4, (len(boxes), 16))
+            looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+            found = ours.update(boxes, scores, features=looks)
+            rows = theirs.update(boxes, scores, looks)
+            assert found.ids.tolist() == [row[0] for row in rows]
+            differs += found.ids.tolist() != [row[0] for row in plain.update(boxes, scores)]
+    assert differs > 50
+
+
 def test_nobody_has_no_keypoints(model):
     dark = np.zeros((120, 160, 3), np.uint8)
     found = BaselinePipeline(model("detector"), model("pose"), Tracker(), threads=1)(dark)

@@ -33,6 +33,7 @@ def rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def main() -> None:
+    """Rewrite the files that are named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", type=Path, nargs="+", metavar="ONNX")
     for path in parser.parse_args().models:

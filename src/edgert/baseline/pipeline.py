@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ast import literal_eval
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import onnxruntime
 
 from edgert.baseline.detect import decode_yolo
 from edgert.baseline.pose import decode_heatmaps
-from edgert.baseline.preprocess import crop_people, letterbox
+from edgert.baseline.preprocess import MEAN, STD, crop_people, letterbox, stretch_people
 from edgert.baseline.track import Tracker
 
 __all__ = ["BaselinePipeline", "BaselineResult"]
@@ -40,6 +41,7 @@ class BaselinePipeline:
         detector: Path of a YOLOv8, .onnx.
         pose: Path of a pose network with heatmaps, .onnx; None: boxes only.
         tracker: Whose tracks to put out; None: every detection.
+        reid: Path of an appearance network for the tracker, .onnx; None: it goes by boxes alone.
         score_threshold: None: 0.1 with a tracker, 0.25 without, as `edgert.Pipeline` has it.
         threads: Threads within an operator; 0: all cores.
         spinning: Whether onnxruntime's threads wait for work by spinning, its default.
@@ -51,6 +53,7 @@ class BaselinePipeline:
         pose: str | os.PathLike[str] | None = None,
         tracker: Tracker | None = None,
         *,
+        reid: str | os.PathLike[str] | None = None,
         score_threshold: float | None = None,
         threads: int = 0,
         spinning: bool = True,
@@ -58,6 +61,7 @@ class BaselinePipeline:
         self.detector = _session(detector, threads, spinning)
         self.pose = None if pose is None else _session(pose, threads, spinning)
         self.dark_kernel = None if self.pose is None else _dark_kernel(self.pose)
+        self.reid = None if reid is None else _session(reid, threads, spinning)
         self.tracker = tracker
         if score_threshold is None:
             score_threshold = 0.25 if tracker is None else 0.1
@@ -72,7 +76,8 @@ class BaselinePipeline:
         )
         ids = None
         if self.tracker is not None:
-            rows = self.tracker.update(boxes, scores)
+            sure = scores > self.tracker.high
+            rows = self.tracker.update(boxes, scores, self._looks(frame, boxes, sure))
             taken = np.array([row[-1] for row in rows], np.int64)
             ids = np.array([row[0] for row in rows], np.int64)
             boxes, scores, class_ids = boxes[taken], scores[taken], class_ids[taken]
@@ -83,6 +88,24 @@ class BaselinePipeline:
             _run(self.pose, tensor), to_frame, dark_kernel=self.dark_kernel
         )
         return BaselineResult(boxes, scores, class_ids, ids, keypoints, keypoint_scores)
+
+    def _looks(
+        self, frame: npt.NDArray[np.uint8], boxes: npt.NDArray[Any], sure: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float64] | None:
+        """Vectors of length 1, of the others zeros; None where there is no network or nobody."""
+        if self.reid is None or not sure.any():
+            return None
+        notes = self.reid.get_modelmeta().custom_metadata_map
+        mean, deviation = (
+            np.array(literal_eval(notes[key]), np.float32) if key in notes else default
+            for key, default in (("edgert.mean", MEAN), ("edgert.std", STD))
+        )
+        size = self.reid.get_inputs()[0].shape[2:]
+        features = _run(self.reid, stretch_people(frame, boxes[sure], size, mean, deviation))
+        features = features.reshape(len(features), -1)
+        looks = np.zeros((len(boxes), features.shape[1]))
+        looks[sure] = features / np.linalg.norm(features, axis=1, keepdims=True)
+        return looks
 
 
 def _session(path: str | os.PathLike[str], threads: int, spinning: bool) -> Any:

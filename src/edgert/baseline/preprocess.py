@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MEAN", "STD", "crop_people", "letterbox"]
+__all__ = ["MEAN", "STD", "crop_people", "letterbox", "stretch_people"]
 
 _Image = npt.NDArray[np.uint8]
 _Tensor = npt.NDArray[np.float32]
@@ -76,14 +78,53 @@ def crop_people(
         scale = max((x2 - x1) / w, (y2 - y1) / h) * padding
         offset_x, offset_y = (x1 + x2 - scale * w) / 2, (y1 + y2 - scale * h) / 2
         to_frame[n] = [[scale, 0, offset_x], [0, scale, offset_y]]
-        # OpenCV counts pixels from their centres.
-        shift = (scale - 1) / 2
-        crop = cv2.warpAffine(
-            image,
-            np.array([[scale, 0, offset_x + shift], [0, scale, offset_y + shift]]),
-            (w, h),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        )
-        rgb = crop[:, :, ::-1].astype(np.float32) / 255
-        tensor[n] = ((rgb - MEAN) / STD).transpose(2, 0, 1)
+        tensor[n] = _cut(image, to_frame[n], size, MEAN, STD)
     return tensor, to_frame
+
+
+def stretch_people(
+    image: _Image,
+    boxes: npt.NDArray[Any],
+    size: tuple[int, int],
+    mean: _Tensor = MEAN,
+    deviation: _Tensor = STD,
+) -> _Tensor:
+    """People cut out as an appearance network sees them, each box stretched over the whole input.
+
+    Args:
+        image: (h, w, 3) uint8 BGR.
+        boxes: (N, 4) xyxy in frame pixels.
+        size: Height and width of the network's input.
+        mean: (3,) float32, RGB on the scale of [0, 1].
+        deviation: Likewise.
+
+    Returns:
+        (N, 3, H, W) float32, normalised.
+    """
+    h, w = size
+    tensor = np.empty((len(boxes), 3, h, w), dtype=np.float32)
+    for n, (x1, y1, x2, y2) in enumerate(np.asarray(boxes, dtype=np.float64)):
+        to_frame = np.array([[(x2 - x1) / w, 0, x1], [0, (y2 - y1) / h, y1]])
+        tensor[n] = _cut(image, to_frame, size, mean, deviation)
+    return tensor
+
+
+def _cut(
+    image: _Image,
+    to_frame: npt.NDArray[np.float64],
+    size: tuple[int, int],
+    mean: _Tensor,
+    deviation: _Tensor,
+) -> _Tensor:
+    height, width = size
+    # OpenCV counts pixels from their centres.
+    shift = (to_frame[:, :2].sum(axis=1) - 1) / 2
+    crop = cv2.warpAffine(
+        image,
+        np.column_stack([to_frame[:, :2], to_frame[:, 2] + shift]),
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    )
+    rgb = crop[:, :, ::-1].astype(np.float32) / 255
+    cut: _Tensor = ((rgb - mean) / deviation).transpose(2, 0, 1)
+    return cut

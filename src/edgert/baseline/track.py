@@ -80,6 +80,7 @@ class _Track:
     seen: int
     index: int
     confirmed: bool
+    looks: _Floats | None = None  # of length 1
     lost: bool = False
     buried: bool = False  # its id has been put on the list of removed ones
 
@@ -87,16 +88,29 @@ class _Track:
     def life(self) -> int:
         return self.seen - self.start
 
+    def remember(self, looks: _Floats | None) -> None:
+        if looks is None or self.looks is None:
+            self.looks = looks if self.looks is None else self.looks
+        else:
+            mixed = 0.9 * self.looks + 0.1 * looks
+            self.looks = mixed / np.linalg.norm(mixed)
+
 
 @dataclass
 class Tracker:
-    """ByteTrack with the reference implementation's ids, row order and detection indices."""
+    """ByteTrack with the reference implementation's ids, row order and detection indices.
+
+    With features BoT-SORT's: where half the cosine distance is at most `alike` and the IoU distance
+    at most `near`, the smaller of distances counts.
+    """
 
     high: float = 0.5
     low: float = 0.1
     match: float = 0.8
     fuse: bool = True
     buffer: int = 30
+    alike: float = 0.25
+    near: float = 0.5
     frame: int = 0
     last_id: int = 0
     tracked: list[_Track] = field(default_factory=list)
@@ -110,28 +124,38 @@ class Tracker:
         candidates: list[int],
         limit: float,
         fuse: bool,
+        looks: _Floats | None = None,
     ) -> tuple[list[_Track], list[int]]:
         """Updates the matched tracks; returns the unmatched tracks and candidates."""
-        cost = 1 - iou_matrix([t.kalman.box() for t in tracks], boxes[candidates])
-        if fuse:
-            cost = 1 - (1 - cost) * scores[candidates]
+        apart = 1 - iou_matrix([t.kalman.box() for t in tracks], boxes[candidates])
+        cost = 1 - (1 - apart) * scores[candidates] if fuse else apart
+        if looks is not None and tracks:
+            known = [np.zeros_like(looks[0]) if t.looks is None else t.looks for t in tracks]
+            unlike = (1 - np.array(known) @ looks[candidates].T) / 2
+            usable = (unlike <= self.alike) & (apart <= self.near)
+            cost = np.where(usable, np.minimum(cost, unlike), cost)
         pairs = assign(cost, limit)
         for row, column in pairs:
             track, index = tracks[row], candidates[column]
             track.kalman.update(boxes[index])
             track.seen, track.index = self.frame, index
+            track.remember(None if looks is None else looks[index])
         rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}
         return (
             [t for i, t in enumerate(tracks) if i not in rows],
             [c for i, c in enumerate(candidates) if i not in columns],
         )
 
-    def update(self, detected: npt.ArrayLike, certain: npt.ArrayLike) -> list[tuple[Any, ...]]:
+    def update(
+        self, detected: npt.ArrayLike, certain: npt.ArrayLike, looks: _Floats | None = None
+    ) -> list[tuple[Any, ...]]:
         """The next frame.
 
         Args:
             detected: (N, 4) xyxy.
             certain: (N,) scores.
+            looks: (N, D) of length 1, where people are to be told apart by them; only those of
+                scores over `high` count.
 
         Returns:
             Rows (id, x1, y1, x2, y2, detection index) of the tracks in this frame.
@@ -147,11 +171,13 @@ class Tracker:
             if track.lost:
                 track.kalman.mean[7] = 0
             track.kalman.predict()
-        left, high = self._match(confirmed + self.lost, boxes, scores, high, self.match, self.fuse)
+        left, high = self._match(
+            confirmed + self.lost, boxes, scores, high, self.match, self.fuse, looks
+        )
         left = [t for t in left if not t.lost]
         found = [t for t in self.lost if t.seen == self.frame]
         missed, _ = self._match(left, boxes, scores, low, 0.5, False)
-        gone, high = self._match(fresh, boxes, scores, high, 0.7, self.fuse)
+        gone, high = self._match(fresh, boxes, scores, high, 0.7, self.fuse, looks)
 
         self.tracked = [t for t in self.tracked if t not in missed and t not in gone]
         for track in self.tracked:
@@ -162,7 +188,7 @@ class Tracker:
                 self.tracked.append(
                     _Track(
                         self.last_id, _Kalman(boxes[index]), self.frame, self.frame, index,
-                        confirmed=self.frame == 1,
+                        confirmed=self.frame == 1, looks=None if looks is None else looks[index],
                     )
                 )  # fmt: skip
         self.tracked += found

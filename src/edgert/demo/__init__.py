@@ -3,11 +3,11 @@
 for frame in edgert.demo.Scene(seed=1, people=30, size=(720, 1280), frames=300):
     print(frame.ids, frame.boxes, frame.keypoints, frame.visibility)
 
-`DETECTOR` and `POSE` are the paths of two networks that know it; `edgert demo` runs them.
+`DETECTOR`, `POSE` and `APPEARANCE` are the paths of networks that know it; `edgert demo` runs them.
 """
 
 from edgert.demo.frame import Frame
-from edgert.demo.networks import DETECTOR, POSE
+from edgert.demo.networks import APPEARANCE, DETECTOR, POSE
 from edgert.demo.scene import Scene
 
-__all__ = ["DETECTOR", "POSE", "Frame", "Scene"]
+__all__ = ["APPEARANCE", "DETECTOR", "POSE", "Frame", "Scene"]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edgert.demo.show.contest import Clock
 from edgert.demo.show.figures import Missing
+from edgert.demo.show.side import NEAR
 from edgert.result import Result
 
 __all__ = ["Rival"]
@@ -22,22 +23,26 @@ class Rival:
     Args:
         detector: Path of the detector.
         pose: Path of the pose network.
+        reid: Path of the appearance network.
+        spinning: Whether onnxruntime's threads spin while they wait, its default.
     """
 
-    def __init__(self, detector: Path, pose: Path) -> None:
+    def __init__(self, detector: Path, pose: Path, reid: Path, *, spinning: bool = True) -> None:
         # Here and not above: these are what the extra brings.
         from edgert.baseline.pipeline import BaselinePipeline
         from edgert.baseline.track import Tracker
 
-        self._pipeline = BaselinePipeline(detector, pose, Tracker())
+        self._pipeline = BaselinePipeline(
+            detector, pose, Tracker(near=NEAR), reid=reid, spinning=spinning
+        )
         self._clock = Clock(lambda images: [self._pipeline(image) for image in images])
         self._pairs: list[tuple[Result, Any]] = []
 
     @classmethod
-    def if_installed(cls, detector: Path, pose: Path, missing: Missing) -> Rival | None:
+    def if_installed(cls, detector: Path, pose: Path, reid: Path, missing: Missing) -> Rival | None:
         """None, and why in `missing`, where a package is not here."""
         try:
-            return cls(detector, pose)
+            return cls(detector, pose, reid)
         except ImportError as error:
             missing["python_fps"] = (
                 f"the pure-Python path needs a package that is not installed ({error}): "

@@ -60,18 +60,18 @@ def show(
         UnavailableError: `int8` needs the package onnx.
         ValueError: An argument is out of range.
     """
-    detector, pose = _networks()
+    detector, pose, reid = _networks()
     output = Path(folder)
     footage = Footage(seed, people, frames, _BLOCK)
     missing: Missing = {}
     truths: list[Truth] = []
     with ExitStack() as stack:
         recording = stack.enter_context(Recording(output / "demo.mp4", output / "demo.jsonl"))
-        sides = [stack.enter_context(Side(detector, pose, footage.frame_rate))]
+        sides = [stack.enter_context(Side(detector, pose, reid, footage.frame_rate))]
         if int8:
             pair = quantize_pair(detector, pose, output, seed, work)
-            sides.append(stack.enter_context(Side(*pair, footage.frame_rate)))
-        rival = Rival.if_installed(detector, pose, missing)
+            sides.append(stack.enter_context(Side(*pair, reid, footage.frame_rate)))
+        rival = Rival.if_installed(detector, pose, reid, missing)
         for number, block in enumerate(footage):
             _play(block, number, sides, rival if number < _RIVAL_BLOCKS else None)
             recording.write([shot.image for shot in block], sides[0].results[-len(block) :])
@@ -99,14 +99,15 @@ def show(
     return report
 
 
-def _networks() -> tuple[Path, Path]:
-    for path in (networks.DETECTOR, networks.POSE):
+def _networks() -> tuple[Path, Path, Path]:
+    paths = networks.DETECTOR, networks.POSE, networks.APPEARANCE
+    for path in paths:
         if not path.is_file():
             raise ModelError(
                 f"the demo's network {path} is not there; install edgert from its wheel or from a "
                 f"clone that has it (git lfs and partial clones may have left it out)"
             )
-    return networks.DETECTOR, networks.POSE
+    return paths
 
 
 def _play(block: Sequence[Shot], number: int, sides: Sequence[Side], rival: Rival | None) -> None:

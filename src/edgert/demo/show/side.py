@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,37 +12,49 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgert._core import ByteTrack
 from edgert.demo.show.contest import Clock, Entrant
 from edgert.demo.show.figures import Figures, Missing, judge
+from edgert.engine import Engine
 from edgert.evaluation.truth import Truth
 from edgert.pipeline import Pipeline
 from edgert.result import Result
 
-__all__ = ["Side"]
+__all__ = ["NEAR", "Side"]
 
 Images = Sequence[npt.NDArray[np.uint8]]
+
+NEAR = 0.8
+"""The IoU distance up to which the tracker goes by appearance: who comes out from behind somebody
+overlaps little with where they were expected."""
 
 # Box AP wants every detection: see `edgert.evaluation.coco`.
 _EVERY_SCORE = 0.001
 
 
 class Side:
-    """The whole pipeline with its defaults on the clock, and its detector alone beside it.
+    """The whole pipeline on the clock, and its detector alone beside it.
 
     On the CPU, where the pure-Python path is too.
 
     Args:
         detector: Path of the detector.
         pose: Path of the pose network.
+        reid: Path of the appearance network.
         frame_rate: Frames a second of the scene.
 
     Raises:
         ModelError: A network cannot be loaded.
     """
 
-    def __init__(self, detector: Path, pose: Path, frame_rate: float) -> None:
+    def __init__(self, detector: Path, pose: Path, reid: Path, frame_rate: float) -> None:
         with ExitStack() as stack:
-            pipe = Pipeline(detector, pose, device="cpu")
+            tracker = ByteTrack(proximity_thresh=NEAR)
+            # The networks work side by side. So small ones, with threads for all cores each, wait
+            # for each other at every operator.
+            share = max(1, (os.cpu_count() or 1) // 2)
+            nets = [Engine(p, device="cpu", threads=share) for p in (detector, pose, reid)]
+            pipe = Pipeline(nets[0], nets[1], tracker, reid=nets[2], device="cpu")
             self._entrant = stack.enter_context(Entrant(pipe, frame_rate))
             self._detector = stack.enter_context(
                 Pipeline(detector, tracker=None, score_threshold=_EVERY_SCORE, device="cpu")
