@@ -124,6 +124,31 @@ def figures(log: str) -> list[tuple[str, int, int, int, int]]:
     return sorted(rows)
 
 
+def table(logs: dict[str, str]) -> str:
+    """What every kernel takes, as Markdown: a number for each architecture, or one for all.
+
+    Args:
+        logs: What the compiler said, by architecture.
+    """
+    by_kernel: dict[str, list[tuple[int, ...]]] = {}
+    for log in logs.values():
+        for name, *taken in figures(log):
+            by_kernel.setdefault(name, []).append(tuple(taken))
+    lines = [
+        f"`python kernels/compile.py --table`; {', '.join(logs)} in this order, where they differ.",
+        "",
+        "| kernel | registers | shared, bytes | stack, bytes | spilled, bytes |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, rows in sorted(by_kernel.items()):
+        cells = [
+            str(column[0]) if len(set(column)) == 1 else " ".join(map(str, column))
+            for column in zip(*rows, strict=True)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def refuse_local_memory(architecture: str, log: str) -> None:
     """Raise where a kernel keeps variables in local memory, which is as slow as memory is.
 
@@ -153,11 +178,7 @@ def main() -> int:
             return 0
         compiler = Compiler()
         if args.table:
-            print("| architecture | kernel | registers | shared bytes | stack | spilled |")
-            print("|---|---|---:|---:|---:|---:|")
-            for architecture in CUBINS:
-                for row in figures(compiler.compile(architecture)[1]):
-                    print(f"| {architecture} | " + " | ".join(map(str, row)) + " |")
+            print(table({name: compiler.compile(name)[1] for name in CUBINS}))
             return 0
         if args.architecture is None or args.folder is None:
             parser.error("expected an architecture and a folder, --check or --table")

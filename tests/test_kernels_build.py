@@ -79,6 +79,21 @@ def test_kernels_that_keep_variables_in_memory_are_refused(compiler):
         compiler.figures("ptxas says something else")
 
 
+def test_the_table_has_a_row_a_kernel_and_says_where_architectures_differ(compiler):
+    logs = {"sm_87": LOG.format(stack=0, stores=0), "sm_90": LOG.format(stack=16, stores=4)}
+    assert compiler.table(logs).splitlines()[-2:] == [
+        "| joints_f16 | 32 | 0 | 0 16 | 8 12 |",
+        "| select_f32 | 40 | 3072 | 0 | 0 |",
+    ]
+
+
+def test_the_published_table_is_of_these_kernels():
+    text = (ROOT / "benchmarks" / "results" / "kernel_registers.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if "_" in line and line[0] == "|"]
+    assert {row[0].removeprefix("| ") for row in rows} == names_of_kernels()
+    assert {(row[3], row[4]) for row in rows} == {("0", "0 |")}
+
+
 def test_errors_are_the_compilers(compiler, tmp_path, monkeypatch):
     try:
         compiler.library()

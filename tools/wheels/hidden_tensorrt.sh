@@ -12,7 +12,7 @@ die() { echo "hidden_tensorrt.sh: $*" >&2; exit 1; }
 
 trap 'rm -rf "$module" "$venv"' EXIT
 mkdir -p "$module"
-echo '__version__ = "10.3.0"' >"$module/__init__.py"
+printf '__version__ = "10.3.0"\nclass ILogger:\n    pass\n' >"$module/__init__.py"
 /usr/bin/python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --no-index --find-links "$packages" "$wheel"
 

@@ -38,6 +38,7 @@ python=$(chroot "$userland" /usr/bin/python3 -c 'import sys; print("%d.%d" % sys
 case $wheel in *-cp"${python/./}"-*aarch64.whl) ;; *) die "$wheel: the userland has Python $python" ;; esac
 
 echo "== what the tests need, for aarch64"
+rm -f "$packages"/edgert-*.whl  # pip would ask the one of the last run what it needs
 "${PYTHON:-python3}" tools/wheels/pip_for.py aarch64 download --quiet --python-version "$python" \
   --dest "$packages" "$wheel[test]" pip
 cp "$wheel" "$packages/"
@@ -54,6 +55,14 @@ mkdir -p "$source/build/fake" "$userland/assets" "$userland/packages"
 git archive HEAD | tar -x -C "$source"
 cp build/aarch64/libfakecuda.so "$source/build/fake/"
 
+# qemu 7 shows this machine's processors as the userland's own, among which ONNX Runtime finds no Arm
+# and crashes. What these can do it asks qemu: a Cortex-A57 promises nothing more.
+for ((core = 0; core < $(nproc); ++core)); do
+  printf '%s\t: %s\n' processor $core "CPU implementer" 0x41 "CPU architecture" 8 "CPU variant" 0x1 \
+    "CPU part" 0xd07 "CPU revision" 0
+  echo
+done >"$userland.cpuinfo"
+
 echo "== tests on $QEMU_CPU"
 # The mounts go with the process.
 unshare --mount --fork bash -c '
@@ -61,6 +70,7 @@ unshare --mount --fork bash -c '
   userland=$1 packages=$2 assets=$3
   shift 3
   mount -t proc proc "$userland/proc"
+  mount --bind "$userland.cpuinfo" "$userland/proc/cpuinfo"
   mount -t sysfs sysfs "$userland/sys"
   mount --rbind /dev "$userland/dev"
   mount --bind "$packages" "$userland/packages"
