@@ -121,8 +121,10 @@ def test_the_file_for_tensorrt_differs_by_half_precision_alone(case, name: str) 
     noise = found.difference(found.reference, simulated)
     # FP16 moves values across the thresholds between levels: another draw of the same noise.
     written = found.written(found.plan)
-    assert found.difference(found.reference, written) < 2 * noise
-    assert found.difference(simulated, written) < 2 * noise
+    # On Arm ONNX Runtime adds FP16 products in FP16: 1 % of a sum of 2048, 0.03 % elsewhere.
+    draws = 4 if platform.machine() == "aarch64" else 2
+    assert found.difference(found.reference, written) < draws * noise
+    assert found.difference(simulated, written) < draws * noise
 
 
 @pytest.mark.parametrize("profile", FLOAT_PROFILES)

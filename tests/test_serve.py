@@ -28,6 +28,8 @@ from edgert.monitor import handler, mjpeg, server
 from edgert.result import Result
 
 SIZE = (90, 160)
+# What takes longer has come to a halt, on an emulated processor too.
+HANGS_S = 300
 
 
 def make(index: int = 0, n: int = 2, size=SIZE, source: str = "street.mp4") -> Result:
@@ -154,8 +156,8 @@ class Camera:
             self.write_s.append(time.perf_counter() - start)
 
 
-def eventually(condition, timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
+def eventually(condition) -> None:
+    deadline = time.monotonic() + HANGS_S
     while not condition():
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.01)
@@ -523,7 +525,7 @@ def test_ten_watchers_one_of_them_stuck(live, monkeypatch):
         threads = [threading.Thread(target=watch, args=(i,)) for i in range(9)]
         for thread in threads:
             thread.start()
-        eventually(lambda: min(counts) >= 10, 30)
+        eventually(lambda: min(counts) >= 10)
         eventually(lambda: len([n for n in serve_threads() if "client" in n]) == 9)
         at_that_time = list(counts)
         eventually(lambda: all(a > b for a, b in zip(counts, at_that_time, strict=True)))
@@ -690,7 +692,7 @@ def test_the_command_serves_while_it_runs(video, model, tmp_path):
 
     remote = Remote()
     remote.url = url
-    eventually(lambda: json.loads(ask(remote, "/stats.json")[2])["frames"] > 10, 30)
+    eventually(lambda: json.loads(ask(remote, "/stats.json")[2])["frames"] > 10)
     first = json.loads(ask(remote, "/stats.json")[2])
     assert first["fps"] > 0, "counted while the run is under way"
     assert first["live"]["sources"][0]["name"] == str(video)
@@ -700,7 +702,10 @@ def test_the_command_serves_while_it_runs(video, model, tmp_path):
         assert b"edgert_frames_total" in ask(remote, "/metrics")[2]
         assert json.loads(ask(remote, "/result.json")[2])["source"] == str(video)
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=30)
+        try:
+            _, error = process.communicate(timeout=HANGS_S)
+        finally:
+            process.kill()
         while watcher.picture() is not None:
             pass
     assert process.returncode == 130
