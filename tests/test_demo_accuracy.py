@@ -18,8 +18,9 @@ from edgert.work import Work
 
 FRAMES, PEOPLE, BLOCK = 300, 30, 50
 UNSEEN = (2101, 2102)
-# What both streets reach, less a little: a goal may be far below.
-FLOORS = {"ap50": 0.955, "ap": 0.72, "oks_ap": 0.80, "hota": 0.71}
+# What both streets reach, less a little: goals may be far below. Ids hang on the last digits, which
+# differ between processors.
+FLOORS = {"ap50": 0.955, "ap": 0.72, "oks_ap": 0.80, "hota": 0.70}
 
 absent = [path for path in (APPEARANCE, DETECTOR, POSE) if not path.is_file()]
 needs_networks = pytest.mark.skipif(
