@@ -57,7 +57,7 @@ def decode(path):
 
 def run_python(code, **options):
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, timeout=60, **options
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, timeout=300, **options
     )
 
 
