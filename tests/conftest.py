@@ -52,6 +52,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def crossing_people():
+    """A red and a blue person meet and turn round, where their motion has them cross."""
+    frames = []
+    for x in [0, 8, 16, 24, 16, 8, 0]:
+        image = np.full((64, 64, 3), 10, np.uint8)
+        image[24:32, x : x + 8] = (60, 60, 255)
+        image[24:32, 56 - x : 64 - x] = (255, 60, 60)
+        frames.append(image)
+    return frames
+
+
+@pytest.fixture
 def jetson(monkeypatch, tmp_path):
     """`jetson("10.3.0")`: a machine with this TensorRT and a GPU of 8.7; gives the package."""
     import tensorrt_double

@@ -50,14 +50,7 @@ def test_tracks_and_skeletons_are_those_of_the_pipeline(model, frames, notes):
             assert np.median(off) < 0.5
 
 
-def test_appearance_makes_the_same_difference_as_in_the_pipeline(model):
-    """A red and a blue person meet and turn round, where their motion has them cross."""
-    frames = []
-    for x in [0, 8, 16, 24, 16, 8, 0]:
-        image = np.full((64, 64, 3), 10, np.uint8)
-        image[24:32, x : x + 8] = (60, 60, 255)
-        image[24:32, 56 - x : 64 - x] = (255, 60, 60)
-        frames.append(image)
+def test_appearance_makes_the_same_difference_as_in_the_pipeline(model, crossing_people):
     detector, reid = model("detector"), model("reid")
     theirs, plain = (
         BaselinePipeline(
@@ -67,9 +60,9 @@ def test_appearance_makes_the_same_difference_as_in_the_pipeline(model):
     )
     ours = edgert.ByteTrack(track_high_thresh=0.3, match_thresh=0.95, proximity_thresh=1.0)
     with edgert.Pipeline(detector, None, ours, reid, device="cpu") as pipe:
-        ids = [pipe(frame).ids.tolist() for frame in frames]
-    assert [theirs(frame).ids.tolist() for frame in frames] == ids
-    assert [plain(frame).ids.tolist() for frame in frames] != ids
+        ids = [pipe(frame).ids.tolist() for frame in crossing_people]
+    assert [theirs(frame).ids.tolist() for frame in crossing_people] == ids
+    assert [plain(frame).ids.tolist() for frame in crossing_people] != ids
 
 
 @pytest.mark.parametrize("near", [0.5, 0.8, 1.0])

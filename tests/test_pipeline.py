@@ -383,18 +383,7 @@ def test_untracked_adds_strong_detections_with_id_minus_one(detector):
     np.testing.assert_allclose(result.scores, [1, 200 / 255], rtol=1e-5)
 
 
-def crossing_people() -> list[np.ndarray]:
-    """A red and a blue person meet and turn round, where their motion has them cross."""
-    frames = []
-    for x in [0, 8, 16, 24, 16, 8, 0]:
-        image = np.full((64, 64, 3), 10, np.uint8)
-        image[24:32, x : x + 8] = (60, 60, 255)
-        image[24:32, 56 - x : 64 - x] = (255, 60, 60)
-        frames.append(image)
-    return frames
-
-
-def test_appearance_features_reach_the_tracker(model):
+def test_appearance_features_reach_the_tracker(model, crossing_people):
     """The tracker gets from the pipeline what it gets by hand, and it makes a difference."""
     options = {"proximity_thresh": 1.0, "track_high_thresh": 0.3, "match_thresh": 0.95}
     detector = model("detector")
@@ -405,7 +394,7 @@ def test_appearance_features_reach_the_tracker(model):
         plain = edgert.Pipeline(detector, tracker=edgert.ByteTrack(**options))
         found = edgert.Pipeline(detector, tracker=None, score_threshold=0.1)
         ids, plain_ids = [], []
-        for frame in crossing_people():
+        for frame in crossing_people:
             detections = found(frame)
             features = [mean_colour(frame, box) for box in detections.boxes]
             tracks = by_hand.update(detections.boxes, detections.scores, features=features)
