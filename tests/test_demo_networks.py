@@ -35,7 +35,7 @@ def dressed(shirt, trousers):
     return crop
 
 
-def test_the_appearance_network_is_what_its_script_makes(tmp_path):
+def test_the_appearance_network_is_what_its_script_makes():
     made = make_appearance.appearance().SerializeToString()
     assert made == APPEARANCE.read_bytes()
 

@@ -62,6 +62,7 @@ class BaselinePipeline:
         self.pose = None if pose is None else _session(pose, threads, spinning)
         self.dark_kernel = None if self.pose is None else _dark_kernel(self.pose)
         self.reid = None if reid is None else _session(reid, threads, spinning)
+        self.reid_scale = (MEAN, STD) if self.reid is None else _scale(self.reid)
         self.tracker = tracker
         if score_threshold is None:
             score_threshold = 0.25 if tracker is None else 0.1
@@ -95,13 +96,8 @@ class BaselinePipeline:
         """Vectors of length 1, of the others zeros; None where there is no network or nobody."""
         if self.reid is None or not sure.any():
             return None
-        notes = self.reid.get_modelmeta().custom_metadata_map
-        mean, deviation = (
-            np.array(literal_eval(notes[key]), np.float32) if key in notes else default
-            for key, default in (("edgert.mean", MEAN), ("edgert.std", STD))
-        )
         size = self.reid.get_inputs()[0].shape[2:]
-        features = _run(self.reid, stretch_people(frame, boxes[sure], size, mean, deviation))
+        features = _run(self.reid, stretch_people(frame, boxes[sure], size, *self.reid_scale))
         features = features.reshape(len(features), -1)
         looks = np.zeros((len(boxes), features.shape[1]))
         looks[sure] = features / np.linalg.norm(features, axis=1, keepdims=True)
@@ -123,6 +119,16 @@ def _dark_kernel(session: Any) -> int | None:
     if notes.get("edgert.refine") != "dark":
         return None
     return int(notes.get("edgert.blur_kernel", "[11]").strip("[]"))
+
+
+def _scale(session: Any) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean and deviation of an appearance network's input, ImageNet's where it has no notes."""
+    notes = session.get_modelmeta().custom_metadata_map
+    mean, deviation = (
+        np.array(literal_eval(notes[key]), np.float32) if key in notes else default
+        for key, default in (("edgert.mean", MEAN), ("edgert.std", STD))
+    )
+    return mean, deviation
 
 
 def _run(session: Any, tensor: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

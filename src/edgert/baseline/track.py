@@ -89,11 +89,12 @@ class _Track:
         return self.seen - self.start
 
     def remember(self, looks: _Floats | None) -> None:
-        if looks is None or self.looks is None:
-            self.looks = looks if self.looks is None else self.looks
-        else:
-            mixed = 0.9 * self.looks + 0.1 * looks
-            self.looks = mixed / np.linalg.norm(mixed)
+        if looks is None:
+            return
+        if self.looks is not None:
+            looks = 0.9 * self.looks + 0.1 * looks
+            looks = looks / np.linalg.norm(looks)
+        self.looks = looks
 
 
 @dataclass

@@ -70,9 +70,8 @@ class Footage:
 def truth_of(frame: Frame) -> Truth:
     """The truth about a frame as an evaluation takes it.
 
-    Ignored is who is not clear. The area that OKS is scaled by
-    is the whole person's, seen or not, as boxes are of the whole person: the pixels seen over the
-    share that is seen.
+    Ignored is who is not clear. The area that OKS is scaled by is the whole person's, seen or not,
+    as boxes are of the whole person: the pixels seen over the share that is seen.
     """
     boxes = frame.boxes.astype(np.float64)
     # The street's label is -1.
