@@ -22,6 +22,37 @@ struct SettleSpace {
   int places[kFew];
 };
 
+// Which of 32 candidates, `better` and `by` this lane's, `kRows` worse ones overlap: rows `first`
+// and on, a block's warps apart.
+template <int kRows>
+__device__ inline void look_up(const IouTest& test, SettleSpace& space, const DetectedBox& by,
+                               float by_area, int better, int first, int candidates) {
+  const int lane = better % kWarpSize, word = better / kWarpSize;
+  const auto overlap_of = [&](int row) {
+    const DetectedBox& box = space.boxes[row];
+    const bool worse = better < row && box.class_id == by.class_id;
+    const Overlap found = overlap(box.box, space.areas[row], by.box, by_area);
+    return worse ? found : Overlap{0.0f, 1.0f};
+  };
+  bool unclear = false;
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) {
+    const int row = first + r * kSelectWarps;
+    const Overlap found = overlap_of(row < candidates ? row : candidates - 1);
+    const bool over = test.clearly_over(found);
+    unclear |= !over && !test.clearly_not(found);
+    const unsigned bits = __ballot_sync(0xffffffffu, over);
+    if (lane == 0 && row < candidates) space.overlaps[row][word] = bits;
+  }
+  if (!__any_sync(0xffffffffu, unclear)) return;
+  const int end = clamp(first + kRows * kSelectWarps, 0, candidates);
+#pragma unroll 1
+  for (int row = first; row < end; row += kSelectWarps) {
+    const unsigned bits = __ballot_sync(0xffffffffu, test.divided(overlap_of(row)));
+    if (lane == 0) space.overlaps[row][word] = bits;
+  }
+}
+
 template <typename T>
 __device__ inline void settle(const DetectorOutput& output, const DecodeOptions& options,
                               const DecodeScratch& scratch, const Selection& total,
@@ -47,7 +78,8 @@ __device__ inline void settle(const DetectorOutput& output, const DecodeOptions&
   }
   __syncthreads();
 
-  // A warp looks at 32 better ones of a few candidates at a time.
+  // A warp looks at 32 better ones of a few candidates at a time; a last one by itself. Who has one
+  // more to look at is another half of the warps for every other word.
   const IouTest test(options.nms_threshold);
   constexpr int kRows = 4;
 #pragma unroll 1
@@ -56,30 +88,13 @@ __device__ inline void settle(const DetectorOutput& output, const DecodeOptions&
     DetectedBox by{};
     if (better < candidates) by = boxes[better];
     const float by_area = area(by.box);
-    const auto overlap_of = [&space, &by, by_area, better](int row) {
-      const DetectedBox& box = space.boxes[row];
-      const bool worse = better < row && box.class_id == by.class_id;
-      const Overlap found = overlap(box.box, space.areas[row], by.box, by_area);
-      return worse ? found : Overlap{0.0f, 1.0f};
-    };
+    int row = word * kWarpSize + (warp + word * (kSelectWarps / 2)) % kSelectWarps;
 #pragma unroll 1
-    for (int first = word * kWarpSize + warp; first < candidates; first += kRows * kSelectWarps) {
-      bool unclear = false;
-#pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        const int row = first + r * kSelectWarps;
-        const Overlap found = overlap_of(row < candidates ? row : candidates - 1);
-        const bool over = test.clearly_over(found);
-        unclear |= !over && !test.clearly_not(found);
-        const unsigned bits = __ballot_sync(0xffffffffu, over);
-        if (lane == 0 && row < candidates) overlaps[row][word] = bits;
-      }
-      if (!__any_sync(0xffffffffu, unclear)) continue;
-      const int end = clamp(first + kRows * kSelectWarps, 0, candidates);
-#pragma unroll 1
-      for (int row = first; row < end; row += kSelectWarps) {
-        const unsigned bits = __ballot_sync(0xffffffffu, test.divided(overlap_of(row)));
-        if (lane == 0) overlaps[row][word] = bits;
+    for (; row < candidates; row += kRows * kSelectWarps) {
+      if (row + kSelectWarps < candidates) {
+        look_up<kRows>(test, space, by, by_area, better, row, candidates);
+      } else {
+        look_up<1>(test, space, by, by_area, better, row, candidates);
       }
     }
   }
