@@ -251,7 +251,7 @@ def test_the_command_writes_and_says(tmp_path, capsys):
     report = tmp_path / "report.json"
     assert main([*command, "--quiet", "--json-report", str(report)]) == 0
     assert capsys.readouterr().out == ""
-    assert json.loads(report.read_text())["cost"]["parameters"] == 412337
+    assert json.loads(report.read_text())["cost"]["parameters"] == 401777
 
 
 def test_random_weights_are_the_seeds():

@@ -27,6 +27,7 @@ from losses import _distribution_loss, detection_loss, heatmap_loss  # noqa: E40
 from mirror import MIRRORED, mirror_crops, mirror_pictures  # noqa: E402
 from reservoir import Reservoir  # noqa: E402
 from step import Step  # noqa: E402
+from training import _begin_with  # noqa: E402
 
 torch.set_num_threads(1)
 GRIDS = [(12, 20), (6, 10), (3, 5)]
@@ -309,3 +310,16 @@ def test_two_steps_leave_weights_to_export(script, name, tmp_path, capsys):
     assert "step 2, 100%" in capsys.readouterr().out
     made = export(load(name, weights), tmp_path / "net.onnx", size=(64, 96))
     assert made.difference <= 1e-4
+
+
+def test_weights_of_another_shape_are_a_start():
+    """What they have too much is left, what does not fit begins anew, the rest is taken."""
+    kept, ours, theirs = (torch.nn.ModuleDict() for _ in range(3))
+    for network, width in ((ours, 3), (theirs, 4)):
+        network["same"], network["other"] = torch.nn.Linear(2, 2), torch.nn.Linear(2, width)
+    theirs["gone"] = torch.nn.Linear(1, 1)
+    kept.update({"other": ours["other"]})
+    before = {name: value.clone() for name, value in kept.state_dict().items()}
+    _begin_with(ours, theirs.state_dict())
+    assert torch.equal(ours["same"].weight, theirs["same"].weight)
+    assert all(torch.equal(value, before[name]) for name, value in kept.state_dict().items())

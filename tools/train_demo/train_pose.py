@@ -17,7 +17,7 @@ from mirror import mirror_crops
 from training import fit, parser
 
 _NAME = "demo_pose"
-_SIGMA = 1.5  # cells, of 16 x 32
+_SIGMA = 1.25  # cells, of 16 x 24
 
 
 def main(arguments: Sequence[str] | None = None) -> list[float]:

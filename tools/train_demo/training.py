@@ -108,9 +108,13 @@ def fit(
 
 
 def _begin_with(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Take weights of a network that may have another size: what does not fit begins anew."""
+    """Take weights of a network that may have another shape: what does not fit begins anew."""
     own = network.state_dict()
-    fit = {name: value for name, value in weights.items() if own[name].shape == value.shape}
+    fit = {
+        name: value
+        for name, value in weights.items()
+        if name in own and own[name].shape == value.shape
+    }
     network.load_state_dict(own | fit)
     if anew := sorted(own.keys() - fit.keys()):
         print(f"{len(anew)} of {len(own)} tensors begin anew: {', '.join(anew)}", flush=True)

@@ -23,9 +23,11 @@ _FRAMES_A_SCENE = 2
 _PEOPLE = 30
 # Within a scene, frames so far apart show the people elsewhere.
 _STRIDE = 60
+# On streets 3002 to 3008 the mean AP lost is 0.09 points, half of what percentiles lose.
+_DETECTOR: dict[str, Any] = {"method": "mse"}
 # One crop in a hundred, cut off by the frame's left edge, has values tens of times the others':
 # a lower percentile keeps the steps fine, and the layers where that clips too much stay in float.
-_POSE: dict[str, Any] = {"percentile": 99.95, "max_drop": 0.002, "max_keep": 0.2}
+_POSE: dict[str, Any] = {"percentile": 99.98, "max_drop": 0.002, "max_keep": 0.2}
 
 
 def quantize_pair(
@@ -54,7 +56,7 @@ def quantize_pair(
         work.update("rendering for calibration", number, _SCENES * _FRAMES_A_SCENE)
     paths = folder / f"{detector.stem}.int8.onnx", folder / f"{pose.stem}.int8.onnx"
     for path, model, finds, options in (
-        (paths[0], detector, None, {}),
+        (paths[0], detector, None, _DETECTOR),
         (paths[1], pose, detector, _POSE),
     ):
 
