@@ -8,13 +8,13 @@ python3 -m venv /venv
 install=(/venv/bin/pip install --quiet --no-index --find-links /packages)
 "${install[@]}" --upgrade pip
 "${install[@]}" --no-deps --force-reinstall "$wheel"
-"${install[@]}" "edgert[test]"
+"${install[@]}" "edgert[test]" pytest-xdist
 uname -m
 /venv/bin/edgert doctor | grep -F "host stages"
 /venv/bin/python tools/wheels/digest.py
 tools/wheels/hidden_tensorrt.sh "$wheel" /packages
 # qemu keeps a quarter of a megabyte of every thread that has ended (600 that do nothing: 150 MB), so
 # what a closed pipeline gives back cannot be seen here; nor can how few milliseconds a write takes.
-exec /venv/bin/python -m pytest \
+exec /venv/bin/python -m pytest --numprocesses "$(nproc)" --dist worksteal \
   --deselect tests/test_memory.py::test_closed_pipelines_give_their_memory_back \
   --deselect tests/test_serve.py::test_ten_watchers_one_of_them_stuck "$@"

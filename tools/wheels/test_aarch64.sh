@@ -40,7 +40,7 @@ case $wheel in *-cp"${python/./}"-*aarch64.whl) ;; *) die "$wheel: the userland 
 echo "== what the tests need, for aarch64"
 rm -f "$packages"/edgert-*.whl  # pip would ask the one of the last run what it needs
 "${PYTHON:-python3}" tools/wheels/pip_for.py aarch64 download --quiet --python-version "$python" \
-  --dest "$packages" "$wheel[test]" pip
+  --dest "$packages" "$wheel[test]" pytest-xdist pip
 cp "$wheel" "$packages/"
 
 echo "== the fake CUDA driver, for aarch64"
