@@ -17,7 +17,7 @@ from edgert.demo.show.side import Side
 
 from timing import add_report_option, describe, environment, write_report
 
-BLOCK = 20
+BLOCK = 30
 NETWORKS = DETECTOR, POSE, APPEARANCE
 
 
@@ -48,7 +48,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--people", type=int, default=30)
-    parser.add_argument("--blocks", type=int, default=9)
+    parser.add_argument("--blocks", type=int, default=8)
     add_report_option(parser)
     args = parser.parse_args()
     rows = [bench(args, spinning) for spinning in (True, False)]

@@ -25,9 +25,7 @@ from edgert.work import Work
 
 __all__ = ["show"]
 
-_BLOCK = 20
-# The pure-Python path is slow, and its speed is known by then.
-_RIVAL_BLOCKS = 6
+_BLOCK = 30
 
 
 def show(
@@ -73,7 +71,7 @@ def show(
             sides.append(stack.enter_context(Side(*pair, reid, footage.frame_rate)))
         rival = Rival.if_installed(detector, pose, reid, missing)
         for number, block in enumerate(footage):
-            _play(block, number, sides, rival if number < _RIVAL_BLOCKS else None)
+            _play(block, number, sides, rival)
             recording.write([shot.image for shot in block], sides[0].results[-len(block) :])
             truths += [shot.truth for shot in block]
             work.update("frames", len(truths), frames)
