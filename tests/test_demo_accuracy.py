@@ -10,7 +10,7 @@ import os
 import pytest
 
 from edgert.demo import APPEARANCE, DETECTOR, POSE
-from edgert.demo.show.figures import GOALS, MOST_DROP
+from edgert.demo.show.figures import DROPS, GOALS, MOST_DROP
 from edgert.demo.show.footage import Footage
 from edgert.demo.show.quantized import quantize_pair
 from edgert.demo.show.side import Side
@@ -79,7 +79,7 @@ def test_accuracy_does_not_fall(key, figures):
 
 
 @needs_networks
-@pytest.mark.parametrize("key", ["ap50", "ap", "oks_ap"])
+@pytest.mark.parametrize("key", DROPS)
 def test_int8_costs_no_more_than_it_may(key, figures):
     before, after = (getattr(each, key) for each in figures)
     assert after >= before - MOST_DROP

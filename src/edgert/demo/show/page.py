@@ -163,7 +163,11 @@ def _accuracy(report: Report) -> Markup:
         f"at least 30 % is seen. Boxes: every detection, as COCO has it; skeletons and ids: what "
         f"the pipeline puts out. Goals: for 30 people in 300 frames, and {SPEED_GOAL:g} times the "
         f"speed of the pure-Python path"
-        + (f"; INT8 may cost {100 * MOST_DROP:g} points." if with_int8 else ".")
+        + (
+            f"; INT8 may cost {100 * MOST_DROP:g} points of AP (noise moves ids by more)."
+            if with_int8
+            else "."
+        )
     )
     if report.boxes_matched is not None:
         note += (

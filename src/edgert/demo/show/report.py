@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgert.demo.show.figures import GOALS, MOST_DROP, Figures, Missing
+from edgert.demo.show.figures import DROPS, GOALS, MOST_DROP, Figures, Missing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -122,7 +122,7 @@ class Report:
         drop = None if exact is None or quick is None else exact - quick
         goal = GOALS.get(key)
         met = None if goal is None or exact is None else exact >= goal
-        if met and drop is not None:
+        if met and drop is not None and key in DROPS:
             met = drop <= MOST_DROP
         return Line(
             name,
