@@ -11,11 +11,12 @@ import pytest
 
 import edgert
 
+from cases import how_many
 from reference import ReferencePipeline
 from reference.compare import Agreement
 from reference.media import assets, images, video_frames
 
-VIDEO_FRAMES = 100 if os.environ.get("EDGERT_FULL") == "1" else 10
+VIDEO_FRAMES = 100 if os.environ.get("EDGERT_FULL") == "1" else how_many(10, 1)
 
 DETECTOR = assets() / "models" / "yolov8n.onnx"
 POSE = assets() / "models" / "pose_heatmap_256x192.onnx"
@@ -31,7 +32,7 @@ def frames():
     video = video_frames(assets() / "videos" / "vtest.avi", VIDEO_FRAMES)
     photographs = images(assets() / "images")
     assert len(photographs) > 10
-    return video + photographs
+    return video + photographs[: how_many(len(photographs), 3)]
 
 
 def test_boxes(frames):

@@ -1,13 +1,8 @@
-"""edgert.ops on a GPU gives what it gives on the host: on a real one, else on tests/fake.
-
-EDGERT_TEST_CASES=few leaves out most cases of the tests that launch most, and none of their kinds:
-for compute-sanitizer, under which a launch takes a second.
-"""
+"""edgert.ops on a GPU gives what it gives on the host: on a real one, else on tests/fake."""
 
 from __future__ import annotations
 
 import itertools
-import os
 
 import numpy as np
 import pytest
@@ -16,18 +11,16 @@ import edgert
 from edgert import ops
 from fake_gpu import needs_gpu
 
-pytestmark = needs_gpu
+from cases import how_many
 
-CASES = os.environ.get("EDGERT_TEST_CASES", "all")
-if CASES not in ("all", "few"):
-    raise ValueError(f"EDGERT_TEST_CASES: found {CASES!r}, expected all or few")
+pytestmark = needs_gpu
 
 SIZES = [(120, 160), (1, 1), (37, 501), (64, 64)]
 
 
 def some(cases, step):
     """The cases, or every `step`-th of them, from the first on."""
-    return list(cases)[:: step if CASES == "few" else 1]
+    return list(cases)[:: how_many(1, step)]
 
 
 def to_gpu(array):
@@ -173,7 +166,7 @@ def test_an_overlap_of_exactly_the_threshold_suppresses_nothing(count):
         for near in (np.nextafter(over, np.float32(0)), over, np.nextafter(over, np.float32(1))):
             found = assert_same_boxes(output, nms_threshold=float(near), max_detections=9000)
             kept.add(len(found[0]))
-    assert len(kept) > (1 if CASES == "few" else 5)
+    assert len(kept) > how_many(5, 1)
 
 
 @pytest.mark.parametrize("count", [60, 256, 1000])

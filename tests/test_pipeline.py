@@ -12,6 +12,8 @@ import pytest
 import edgert
 from edgert.io.arrays import ArraySource
 
+from cases import how_many
+
 
 @pytest.fixture
 def detector(model):
@@ -545,10 +547,10 @@ def test_real_video(asset):
     results = []
     for result in pipe.run(asset("videos/vtest.avi")):
         results.append(result)
-        if len(results) == 20:
+        if len(results) == how_many(20, 4):
             break
     assert all(3 <= len(r) <= 9 for r in results)
-    assert results[-1].time_s == pytest.approx(1.9)
+    assert results[-1].time_s == pytest.approx(0.1 * (len(results) - 1))
     first, last = set(results[0].ids.tolist()), set(results[-1].ids.tolist())
     assert len(first & last) >= 2
     for result in results:

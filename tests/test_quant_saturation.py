@@ -25,6 +25,7 @@ from edgert.quant.thresholds.solve import candidates, solve
 
 import flow_models
 import solver_oracle as oracle
+from cases import how_many
 
 pytestmark = pytest.mark.filterwarnings("ignore::edgert.errors.CalibrationWarning")
 
@@ -224,7 +225,7 @@ def test_real_clips_lose_nothing(asset, monkeypatch) -> None:
     """By the default method the thresholds of a pose network are those of all values."""
     path = asset("models/pose_heatmap_384x288.onnx")
     people = asset("coco/person_keypoints_train2017.json")
-    files = sorted(asset("coco/images").iterdir())[:6]
+    files = sorted(asset("coco/images").iterdir())[: how_many(6, 2)]
     data = CalibrationData(path, files, annotations=people)
     everything, found = counted(path, data, monkeypatch), collect_planned(path, data)
     saturated = {name for name, tensor in found.tensors.items() if tensor.saturated}

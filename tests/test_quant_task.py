@@ -21,6 +21,7 @@ from edgert.quant.trials.task import make_task
 from edgert.quant.trials.trial import Trial
 
 import flow_models as small
+from cases import how_many
 
 pytest.importorskip(
     "pycocotools", reason="pycocotools is not installed: pip install 'edgert[eval]'"
@@ -106,7 +107,7 @@ def test_keypoint_ap_is_that_of_the_evaluation(pose, images, people_json, tmp_pa
 
 def test_real_boxes(asset, tmp_path):
     folder, annotations = asset("coco/images"), asset("coco/instances_train2017.json")
-    names = [path.name for path in sorted(folder.glob("*.jpg"))[:6]]
+    names = [path.name for path in sorted(folder.glob("*.jpg"))[: how_many(6, 2)]]
     scores = same_boxes(asset("models/yolov8n.onnx"), folder, annotations, names, tmp_path)
     assert 0.2 < scores.ap < 0.9
 
@@ -114,7 +115,7 @@ def test_real_boxes(asset, tmp_path):
 def test_real_keypoints(asset, tmp_path):
     folder, annotations = asset("coco/images"), asset("coco/person_keypoints_train2017.json")
     people = {row["image_id"] for row in json.loads(annotations.read_text())["annotations"]}
-    names = [f"{image:012d}.jpg" for image in sorted(people)[:6]]
+    names = [f"{image:012d}.jpg" for image in sorted(people)[: how_many(6, 2)]]
     model = asset("models/pose_heatmap_256x192.onnx")
     scores = same_keypoints(model, folder, annotations, names, tmp_path)
     assert 0.2 < scores.ap < 0.95
