@@ -345,6 +345,7 @@ def test_without_the_builder_the_error_has_the_command(tmp_path, monkeypatch):
         audit(saved(convolutions(), tmp_path))
 
 
+@needs_builder
 def test_backends_do_not_take_the_builder_for_a_runtime():
     """The ahead-of-time builder runs nothing: an engine needs the card and the runtime."""
     probe = "import edgert, json; print(json.dumps(edgert.backends()))"
