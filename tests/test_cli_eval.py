@@ -6,12 +6,14 @@ import pytest
 
 from edgert.cli import main
 
+from cases import how_many
 from reference.media import assets
 
 COCO = assets() / "coco"
 MODELS = assets() / "models"
 POSE = str(MODELS / "pose_heatmap_256x192.onnx")
 IMAGES = ["--images", str(COCO / "images")]
+HOW_MANY = how_many(6, few=2)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +50,12 @@ def test_an_unwritable_report_is_refused_before_any_work(tmp_path, capsys):
 
 @pytest.fixture
 def few_people(tmp_path):
-    """The keypoint annotations of the first six images."""
+    """The keypoint annotations of the first images."""
     if not COCO.exists() or not MODELS.exists():
         pytest.skip(f"no COCO images or no models in {assets()}; set EDGERT_ASSETS")
     pytest.importorskip("pycocotools", reason="pip install 'edgert[eval]'")
     content = json.loads((COCO / "person_keypoints_train2017.json").read_text())
-    content["images"] = sorted(content["images"], key=lambda entry: entry["id"])[:6]
+    content["images"] = sorted(content["images"], key=lambda entry: entry["id"])[:HOW_MANY]
     kept = {entry["id"] for entry in content["images"]}
     content["annotations"] = [a for a in content["annotations"] if a["image_id"] in kept]
     path = tmp_path / "people.json"
@@ -66,7 +68,7 @@ def test_annotated_boxes_need_no_detector(few_people, tmp_path, capsys):
     options = ["--boxes", "annotated", "--pose", POSE, "--json-report", str(path)]
     assert main(["eval", *IMAGES, "--keypoints", few_people, *options]) == 0
     report = json.loads(path.read_text())
-    assert report["images"] == 6
+    assert report["images"] == HOW_MANY
     assert report["keypoints"]["results"] == report["keypoints"]["truths"] > 0
     assert report["keypoints"]["ap"] > 0.1
     assert report["keypoint_boxes"] == "annotated"
