@@ -13,6 +13,7 @@ import json
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -78,15 +79,18 @@ def compare(results, wanted, pixels=1.0, score=0.02):
     }
 
 
-def make(models, *, device="cuda:0", lanes=2, graphs=True, people=None, **options):
+def make(models, *, device="cuda:0", lanes=2, graphs=True, people=None, refine=None, **options):
     """A pipeline; with `people`, of at most that many, the best, in every frame.
 
     Its pose network then runs in that batch alone: ONNX Runtime takes seconds for each size.
     """
-    every, pose = binding.batches, models[1]
+    every, precision = binding.batches, options.get("precision", "auto")
+    most = people or 8  # the video shows six
+    pose = edgert.Engine(
+        models[1], device=device, precision=precision, refine=refine, max_batch=most
+    )
     if people is not None:
         options = {"tracker": None, "score_threshold": 0.05, "max_detections": people, **options}
-        pose = edgert.Engine(pose, device=device, max_batch=people)
         binding.batches = lambda most: [most]
     try:
         return edgert.Pipeline(
@@ -151,9 +155,22 @@ def latency(pipe, frames, count=300):
     return {"wall_us": 1e6 * float(np.median(walls)), "cpu_us": 1e6 * cpu, "stages_ms": stages}
 
 
-def equality(models, frames, wanted, precision):
-    with make(models, precision=precision) as pipe:
+def equality(models, frames, wanted, precision, refine):
+    with make(models, precision=precision, refine=refine) as pipe:
         return compare(list(pipe.run(frames)), wanted) | {"repr": repr(pipe)}
+
+
+def in_turns(models, frames):
+    """Every frame as it is, then with one of its people alone on black."""
+    made = []
+    with edgert.Pipeline(models[0], device="cuda:0", tracker=None) as pipe:
+        for frame, result in zip(frames, pipe.run(frames), strict=True):
+            x1, y1, x2, y2 = result.boxes[0].astype(int)
+            lone = np.zeros_like(frame)
+            box = np.s_[max(y1 - 10, 0) : y2 + 10, max(x1 - 10, 0) : x2 + 10]
+            lone[box] = frame[box]
+            made += [frame, lone]
+    return made
 
 
 def soak(models, frames, replays):
@@ -166,17 +183,23 @@ def soak(models, frames, replays):
         resident = next(row for row in status.splitlines() if row.startswith("VmRSS"))
         return {"device_bytes": total - free, "host_bytes": int(resident.split()[1]) << 10}
 
-    with make(models, lanes=4, people=1) as pipe:
+    # One person and two in turns: from frame to frame the graphs of another size of batch.
+    frames = in_turns(models, frames)
+    pose = edgert.Engine(models[1], device="cuda:0", max_batch=2)
+    options = {"tracker": None, "max_detections": 2}
+    with edgert.Pipeline(models[0], pose=pose, device="cuda:0", lanes=4, **options) as pipe:
+        people = Counter(len(result) for result in pipe.run(frames))
         done = sum(1 for _ in pipe.run(frames * 4))
         first, start = memory(), time.perf_counter()
         rows = [first]
         while done < replays:
-            done += sum(1 for _ in pipe.run(frames * 40))
+            done += sum(1 for _ in pipe.run(frames * 20))
             rows.append(memory())
         return {
             "frames": done,
             "seconds": time.perf_counter() - start,
-            "first": 4 * len(frames),
+            "first": 5 * len(frames),
+            "people": {str(count): people[count] for count in sorted(people)},
             "before": first,
             "after": rows[-1],
             "most": {key: max(row[key] for row in rows) for key in first},
@@ -221,17 +244,20 @@ def main():
         precisions = {"fp32": (args.detector, args.pose), "fp16": tuple(half)}
         if "equal" in parts:
             wanted = {}
-            for name, models in precisions.items():
-                with make(models, device="cpu") as pipe:
-                    wanted[name] = list(pipe.run(frames))
-            # The same file on both, then what TF32 and FP16 themselves change.
-            for text, name, precision, other in (
-                ("FP32", "fp32", "fp32", "fp32"),
-                ("FP32 with TF32 products", "fp32", "auto", "fp32"),
-                ("FP16", "fp16", "auto", "fp16"),
-                ("FP16", "fp16", "auto", "fp32"),
+            # The same file on both, then what TF32 and FP16 themselves change; both with the step
+            # to the higher neighbour, which a last bit turns round, and with DARK's.
+            for text, name, precision, other, refine in (
+                ("FP32", "fp32", "fp32", "fp32", "quarter"),
+                ("FP32 with TF32 products", "fp32", "auto", "fp32", "quarter"),
+                ("FP16", "fp16", "auto", "fp16", "quarter"),
+                ("FP16", "fp16", "auto", "fp32", "quarter"),
+                ("FP16, refined by DARK", "fp16", "auto", "fp16", "dark"),
+                ("FP16, refined by DARK", "fp16", "auto", "fp32", "dark"),
             ):
-                row = equality(precisions[name], frames, wanted[other], precision)
+                if (other, refine) not in wanted:
+                    with make(precisions[other], device="cpu", refine=refine) as pipe:
+                        wanted[other, refine] = list(pipe.run(frames))
+                row = equality(precisions[name], frames, wanted[other, refine], precision, refine)
                 figures.setdefault("equal", {})[f"{text} | {other.upper()}"] = row
                 print("equal", text, other, row, flush=True)
                 save()

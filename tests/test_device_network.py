@@ -354,6 +354,28 @@ def test_a_recorded_run_follows_what_its_memory_holds(make, driver, stream, pose
         graph.close()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_recorded_run_outlives_runs_in_other_sizes(make, driver, stream, model, dtype):
+    """A runtime that makes itself at home in another size may throw out what a graph still runs."""
+    path = model("pose", size=SIZE, dtype=dtype)
+    bound = Bound(driver, stream, make(path), path)
+    bound.warm()
+    graphs = {}
+    for batch in BATCHES:
+        graphs[batch] = stream.record(lambda batch=batch: bound.run(batch))
+        for other in BATCHES:
+            bound.run(other)
+    stream.synchronize()
+    for seed, batch in enumerate([1, 4, 2], start=1):
+        bound.poison()
+        bound.write(seed)
+        graphs[batch].replay()
+        stream.synchronize()
+        bound.check(batch)
+    for graph in graphs.values():
+        graph.close()
+
+
 def test_one_of_two_outputs_is_enough(make, driver, stream, poses):
     for name in ("heatmaps", "offsets"):
         bound = Bound(driver, stream, make(poses), poses, wanted=[name])

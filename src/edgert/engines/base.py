@@ -81,7 +81,8 @@ class DeviceNetwork(Network, Protocol):
         Returns:
             A function that enqueues a run on the first `batch` items; a model of fixed batch runs
             on all N. It raises ModelError for a batch that the memory does not hold, and where the
-            runtime fails.
+            runtime fails. What is recorded of a run stays right whatever is run later, in this
+            size or another.
 
         Raises:
             ModelError: The model has no such output, or the memory is not what it needs.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ __all__ = ["OnnxRuntimeCudaNetwork"]
 class OnnxRuntimeCudaNetwork:
     """An ONNX model in ONNX Runtime's CUDA provider.
 
-    A session's work goes to one stream and uses one arena of memory: each binding has a session of
-    its own, so that the frames of two lanes can run side by side. So each lane holds the weights
-    once.
+    A session's work goes to one stream and uses one arena of memory: each binding has sessions of
+    its own, so that the frames of two lanes can run side by side. And it has one for each size of
+    batch: a session keeps cuDNN's plans for the last shape alone, and with the plans before them
+    goes the code that a recorded graph of another size still runs. So each lane holds the weights
+    once a size.
 
     Args:
         path: The .onnx file, float32 or float16.
@@ -71,28 +74,26 @@ class OnnxRuntimeCudaNetwork:
         """See `DeviceNetwork.bind_device`."""
         check_memory(self, feed, outputs)
         self._on_host = None  # it was for looking at the model: its memory is wanted elsewhere
-        session = open_session(
-            self.path, self._threads, self._providers({"user_compute_stream": str(stream)})
-        )
+        providers = self._providers({"user_compute_stream": str(stream)})
         options = enqueue_options()
-        bindings: dict[int, Any] = {}
+        tensors = [(self.inputs[0].name, feed), *outputs]
+        enqueue: dict[int, Callable[[], None]] = {}
 
-        def binding(items: int) -> Any:
-            made = session.io_binding()
-            tensors = [(self.inputs[0].name, feed), *outputs]
+        def session_for(items: int) -> Callable[[], None]:
+            session = open_session(self.path, self._threads, providers)
+            bound = session.io_binding()
             for name, tensor in tensors:
-                bind = made.bind_input if tensor is feed else made.bind_output
+                bind = bound.bind_input if tensor is feed else bound.bind_output
                 shape = (items, *tensor.shape[1:])
                 bind(name, "cuda", self._ordinal, tensor.dtype.type, shape, tensor.address)
-            return made
+            return partial(session.run_with_iobinding, bound, options)
 
         def run(batch: int) -> None:
             items = items_of_run(self, feed, batch)
-            bound = bindings.get(items)
-            if bound is None:
-                bound = bindings[items] = binding(items)
+            if items not in enqueue:
+                enqueue[items] = session_for(items)
             try:
-                session.run_with_iobinding(bound, options)
+                enqueue[items]()
             except Exception as error:
                 raise ModelError(f"{self.path}: failed on {items} items: {error}") from error
 
