@@ -15,12 +15,9 @@ uname -m
 tools/wheels/hidden_tensorrt.sh "$wheel" /packages
 # qemu keeps a quarter of a megabyte of every thread that has ended (600 that do nothing: 150 MB), so
 # what a closed pipeline gives back cannot be seen here; nor can how few milliseconds a write takes.
-# ONNX Runtime's last bits depend there on which values are outputs, so two passes that keep different
-# ones of a real network count differently.
 # One run of YOLOv8n is half a minute: few cases of what runs such networks, and none of the demo's
 # accuracy, for which two streets and a calibration go through its networks.
 EDGERT_TEST_CASES=few exec /venv/bin/python -m pytest --numprocesses "$(nproc)" --dist worksteal \
   --deselect tests/test_memory.py::test_closed_pipelines_give_their_memory_back \
   --deselect tests/test_serve.py::test_ten_watchers_one_of_them_stuck \
-  --deselect tests/test_quant_saturation.py::test_real_clips_lose_nothing \
   --deselect tests/test_demo_accuracy.py "$@"

@@ -39,8 +39,10 @@ def collect(
     """Run the model over images and count the magnitudes in its tensors.
 
     The result is the same to the last bit for any order of the images, any `batch` and any number
-    of threads: every image passes the network alone, and only integers are added up. Equal images
-    count once. Memory does not depend on the number of images.
+    of threads: every image passes the network alone, and only integers are added up. (On Arm
+    ONNX Runtime's own last bits depend on which tensors are outputs, and which still are, where a
+    Clip is saturated, on when a thread comes to it: a value in a thousand may count as the one
+    beside it.) Equal images count once. Memory does not depend on the number of images.
 
     A tensor that comes from a Clip (ReLU6) and reaches its end in an image, with more values than
     one in 10,000, is no longer counted: its threshold is that end by every method.
