@@ -32,7 +32,7 @@ def frames():
     video = video_frames(assets() / "videos" / "vtest.avi", VIDEO_FRAMES)
     photographs = images(assets() / "images")
     assert len(photographs) > 10
-    return video + photographs[: how_many(len(photographs), 3)]
+    return video + photographs[: how_many(len(photographs), 2)]
 
 
 def test_boxes(frames):

@@ -13,7 +13,7 @@ COCO = assets() / "coco"
 MODELS = assets() / "models"
 POSE = str(MODELS / "pose_heatmap_256x192.onnx")
 IMAGES = ["--images", str(COCO / "images")]
-HOW_MANY = how_many(6, few=2)
+HOW_MANY = how_many(6, few=1)
 
 
 @pytest.mark.parametrize(

@@ -551,7 +551,7 @@ def test_real_video(asset):
     results = []
     for result in pipe.run(asset("videos/vtest.avi")):
         results.append(result)
-        if len(results) == how_many(20, 4):
+        if len(results) == how_many(20, 2):
             break
     assert all(3 <= len(r) <= 9 for r in results)
     assert results[-1].time_s == pytest.approx(0.1 * (len(results) - 1))
