@@ -52,6 +52,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def detector(model: Callable[..., Path]) -> Path:
+    return model("detector")
+
+
+@pytest.fixture
+def pose(model: Callable[..., Path]) -> Path:
+    return model("pose")
+
+
+@pytest.fixture
 def crossing_people():
     """A red and a blue person meet and turn round, where their motion has them cross."""
     frames = []
@@ -87,3 +97,14 @@ def picture() -> np.ndarray:
     image[30:90, 30:50] = 220
     image[20:100, 100:130] = 200
     return image
+
+
+@pytest.fixture
+def live():
+    """A live page on a port that was free."""
+    from edgert.io.sinks import Serve
+
+    from live_page import stats
+
+    with Serve("0", stats) as sink:
+        yield sink

@@ -19,5 +19,5 @@ tools/wheels/hidden_tensorrt.sh "$wheel" /packages
 # accuracy, for which two streets and a calibration go through its networks.
 EDGERT_TEST_CASES=few exec /venv/bin/python -m pytest --numprocesses "$(nproc)" --dist worksteal \
   --deselect tests/test_memory.py::test_closed_pipelines_give_their_memory_back \
-  --deselect tests/test_serve.py::test_ten_watchers_one_of_them_stuck \
+  --deselect tests/test_serve_watchers.py::test_ten_watchers_one_of_them_stuck \
   --deselect tests/test_demo_accuracy.py "$@"
