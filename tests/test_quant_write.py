@@ -15,6 +15,7 @@ from edgert.engines.onnxruntime_graph import OnnxRuntimeGraph
 from edgert.errors import ModelError
 from edgert.quant.model import files
 from edgert.quant.model.graph import Graph, attribute
+from edgert.quant.model.precision import element_types
 from edgert.quant.rewrite.plan import PROFILES, Plan, group_scale
 from edgert.quant.rewrite.write import write, write_half
 from edgert.quant.thresholds.scales import Scales
@@ -415,3 +416,20 @@ def test_half_precision_is_half_the_size(tmp_path: Path) -> None:
     path = quant_models.saved(large(), tmp_path / "float.onnx")
     write_half(path, tmp_path / "half.onnx")
     assert 0.5 < (tmp_path / "half.onnx").stat().st_size / path.stat().st_size < 0.51
+
+
+def test_half_precision_with_nodes_kept_in_float(tmp_path: Path) -> None:
+    path = quant_models.saved(quant_models.dfl(), tmp_path / "float.onnx")
+    names = {node.output[0]: node.name for node in Graph.load(path).nodes}
+
+    def halves(keep: list[str]) -> set[str]:
+        write_half(path, tmp_path / "half.onnx", keep=keep)
+        types = element_types(Graph.load(tmp_path / "half.onnx").model)
+        return {tensor for tensor in names if types[tensor] == onnx.TensorProto.FLOAT16}
+
+    every = halves([])
+    assert {"a", "box1", "box1_act", "score1"} <= every
+    assert halves([names["box1"]]) == every - {"box1"}
+    assert every - halves([f"^{names['score1']}$", "box1"]) == {"box1", "box1_act", "score1"}
+    with pytest.raises(ValueError, match=r"float\.onnx: no node matches 'nothing'; there are "):
+        halves(["nothing"])

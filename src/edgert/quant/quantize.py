@@ -70,7 +70,7 @@ def quantize(
         method: See `solve`.
         percentile: For the method of that name.
         keep: "auto": the fewest layers in float that `max_drop` needs, by `search`; "none"; or
-            names of layers or regular expressions.
+            names of layers or regular expressions. For FP16 see `write_half`; "auto" keeps none.
         profile: See `Plan`; "fp16" for a model in FP16 without INT8; "auto": what the runtimes
             that are here run, "tensorrt" where TensorRT is, else "onnxruntime".
         max_drop: Budget of "auto": with annotations what AP may lose (0.005 is half a point), the
@@ -101,7 +101,7 @@ def quantize(
     if not isinstance(data, CalibrationData):
         data = open_data(model, data, detector=detector, annotations=annotations)
     if profile == "fp16":
-        return _half(model, data, path, annotations, speed, threads, command, tell)
+        return _half(model, data, path, keep, annotations, speed, threads, command, tell)
     settings = Settings(
         method=method, percentile=percentile, annotations=annotations, equalize=equalize,
         correct_biases=correct_biases, cache=cache, threads=threads,
@@ -167,6 +167,7 @@ def _half(
     model: str | Path,
     data: CalibrationData,
     path: str | Path,
+    keep: str | Sequence[str],
     annotations: str | Path | None,
     speed: bool,
     threads: int | None,
@@ -176,7 +177,8 @@ def _half(
     task = None if annotations is None else make_task(model, annotations)
     if task is not None:
         task.require(data)
-    write_half(model, path)
+    chosen = [keep] if isinstance(keep, str) else keep
+    write_half(model, path, keep=() if keep in ("auto", "none") else chosen)
     tell("measuring", 0, 2)
     outputs, accuracy = outcome(model, path, islice(data, _MEASURED), task=task, threads=threads)
     tell("measuring", 1, 2)

@@ -37,13 +37,13 @@ _TYPE_ATTRIBUTES = ("to", "dtype", "output_dtype")
 def to_half(model: ModelProto, *, keep_float: Collection[str] = ()) -> ModelProto:
     """Write a model's FP32 arithmetic as FP16; its inputs and outputs stay FP32.
 
-    FP32 stay, with Casts around them: nodes named in `keep_float`; what follows the last layers
-    (Conv, ConvTranspose, Gemm, MatMul), such as a detector's decoding of boxes, which FP16 would
-    round by up to half a pixel; operators that ONNX does not define for FP16; sums, powers,
-    normalisations and sampling positions (Exp, Pow, ReduceSum, LayerNormalization, GridSample ...),
-    which overflow or lose pixels; nodes that hold a subgraph (If, Loop, Scan) or are of another
-    domain than ONNX's; and arithmetic on constants and integers alone, such as sizes and indices,
-    of which FP16 would keep 11 bits.
+    FP32 stay, with Casts around them: nodes named in `keep_float`; the last layers (Conv,
+    ConvTranspose, Gemm, MatMul) unless the model has INT8, and what follows them, such as a
+    detector's decoding of boxes, which FP16 would round by up to half a pixel; operators that ONNX
+    does not define for FP16; sums, powers, normalisations and sampling positions (Exp, Pow,
+    ReduceSum, LayerNormalization, GridSample ...), which overflow or lose pixels; nodes that hold a
+    subgraph (If, Loop, Scan) or are of another domain than ONNX's; and arithmetic on constants and
+    integers alone, such as sizes and indices, of which FP16 would keep 11 bits.
 
     A model with QuantizeLinear is raised to opset 19, the first with FP16 scales. Scales are at
     least 2**-14, and quantized weights are rounded anew where that changes theirs.

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgert.quant.model.graph import Graph, attribute
-from edgert.quant.rewrite.placement import Layer, passes, root
+from edgert.quant.model.values import passes, root
+from edgert.quant.rewrite.placement import Layer
 
 if TYPE_CHECKING:
     from onnx import NodeProto

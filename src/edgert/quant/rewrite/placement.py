@@ -14,20 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgert.quant.model.graph import Graph, attribute, captured
+from edgert.quant.model.values import reads_distribution
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-__all__ = ["Layer", "Pair", "passes", "place", "root", "roots"]
+__all__ = ["Layer", "Pair", "place"]
 
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 # They carry weights or multiply activations, but have no explicit INT8 form in TensorRT's parser.
 _NO_INT8_FORM = ("Attention", "DeformConv", "Einsum", "GRU", "LSTM", "RNN")
-# Their output holds values of their input and no others: one scale serves both sides.
-_PASSES = (
-    *("DepthToSpace", "Dropout", "Expand", "Flatten", "Identity", "MaxPool", "Reshape", "Slice"),
-    *("SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze"),
-)
 _QUANTIZED = (
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv"),
     *("QLinearMatMul", "ConvInteger", "MatMulInteger"),
@@ -135,8 +131,7 @@ def _reason(graph: Graph, node: NodeProto) -> str:
         attribute(node, "transA", 0) or attribute(node, "alpha", 1) != 1
     ):
         return "Gemm with transposed or scaled input"
-    source = graph.producer(root(graph, node.input[0]))
-    if source is not None and source.op_type == "Softmax":
+    if reads_distribution(graph, node):
         return "reads a distribution (Softmax), as the DFL head does"
     if node.op_type == "ConvTranspose":
         # TensorRT-RTX 1.7 builds it in float whatever its inputs are; ONNX Runtime has no kernel.
@@ -207,32 +202,3 @@ def _heads(graph: Graph, candidates: set[str]) -> set[str]:
         else:
             stack.extend((*node.input, *captured(node)))
     return heads
-
-
-def root(graph: Graph, tensor: str) -> str:
-    """The tensor whose values this one holds: back through reshapes, splits and poolings."""
-    node = graph.producer(tensor)
-    while node is not None and passes(node):
-        tensor = node.input[0]
-        node = graph.producer(tensor)
-    return tensor
-
-
-def roots(graph: Graph, tensor: str) -> tuple[str, ...]:
-    """The tensors whose values this one holds, back through concatenations too."""
-    pending, found = [tensor], []
-    while pending:
-        source = root(graph, pending.pop())
-        node = graph.producer(source)
-        if node is not None and node.op_type == "Concat":
-            pending.extend(node.input)
-        elif graph.constant(source) is None and source not in found:
-            found.append(source)
-    return tuple(sorted(found))
-
-
-def passes(node: NodeProto) -> bool:
-    """Whether a node's outputs hold values of its first input and no others."""
-    if node.op_type in ("Resize", "Upsample"):
-        return bool(attribute(node, "mode", b"nearest") == b"nearest")
-    return node.op_type in _PASSES

@@ -11,8 +11,9 @@ from typing import Any
 
 from edgert.errors import ModelError
 from edgert.quant.model.graph import Graph
+from edgert.quant.model.values import root, roots
 from edgert.quant.rewrite.chains import chain
-from edgert.quant.rewrite.placement import Layer, is_quantized, place, root, roots
+from edgert.quant.rewrite.placement import Layer, is_quantized, place
 from edgert.quant.thresholds.scales import Scales, levels
 
 __all__ = ["PROFILES", "Plan", "Step", "group_scale"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgert._core import __version__
@@ -69,22 +71,38 @@ def write(
     save(made, path)
 
 
-def write_half(model: str | Path, path: str | Path) -> None:
+def write_half(model: str | Path, path: str | Path, *, keep: Sequence[str] = ()) -> None:
     """Write a model in FP16, inputs and outputs in FP32: what INT8 is compared with on a device.
 
     Args:
         model: The float model.
         path: The .onnx file; written whole or not at all.
+        keep: Nodes to keep in FP32 besides those of which `to_half` tells: names, or regular
+            expressions that are searched for in the names.
 
     Raises:
         ModelError: The model cannot be read, or the file not be written.
+        ValueError: `keep` names no node.
     """
     require_onnx()
     from edgert.quant.model.half import to_half
 
-    made = to_half(Graph.load(model).model)
+    graph = Graph.load(model)
+    made = to_half(graph.model, keep_float=_nodes_named(graph, keep))
     _note(made, "edgert.precision", "fp16")
     save(made, path)
+
+
+def _nodes_named(graph: Graph, wanted: Sequence[str]) -> set[str]:
+    known = [node.name for node in graph.nodes]
+    found: set[str] = set()
+    for name in wanted:
+        matching = {name} if name in known else {node for node in known if re.search(name, node)}
+        if not matching:
+            some = ", ".join(known[:3])
+            raise ValueError(f"{graph.path}: no node matches {name!r}; there are {some} ...")
+        found |= matching
+    return found
 
 
 def _note(model: object, key: str, value: str) -> None:
