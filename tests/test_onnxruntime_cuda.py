@@ -10,6 +10,7 @@ import pytest
 from edgert.engines import onnxruntime_cuda
 from edgert.engines.base import DeviceTensor
 from edgert.engines.onnxruntime import OnnxRuntimeNetwork
+from edgert.errors import UnavailableError
 
 ROOM = 4
 
@@ -54,7 +55,8 @@ def sessions(monkeypatch) -> list[Session]:
 
     monkeypatch.setattr(onnxruntime_cuda, "open_session", open_session)
     monkeypatch.setattr(onnxruntime_cuda, "OnnxRuntimeNetwork", OnHost)
-    monkeypatch.setattr(onnxruntime_cuda, "preload_cuda", lambda: None)
+    for name in ("preload_cuda", "quiet_cuda"):
+        monkeypatch.setattr(onnxruntime_cuda, name, lambda: None)
     return made
 
 
@@ -88,3 +90,27 @@ def test_streams_share_no_session(sessions, model):
     for stream in (1, 2):
         bind(path, stream)(2)
     assert [session.stream for session in sessions] == ["1", "2"]
+
+
+def test_errors_are_told_until_the_provider_is_there(model, monkeypatch):
+    """A missing library is named in the log alone; "no execution plans" is no failure."""
+    levels = []
+    monkeypatch.setattr("onnxruntime.set_default_logger_severity", levels.append)
+    monkeypatch.setattr(
+        "onnxruntime.preload_dlls", lambda: levels.append("libraries"), raising=False
+    )
+
+    class OnHost(OnnxRuntimeNetwork):
+        def __init__(self, path, **options) -> None:
+            super().__init__(path)
+            levels.append("session")
+            self.providers = providers
+
+    monkeypatch.setattr(onnxruntime_cuda, "OnnxRuntimeNetwork", OnHost)
+    providers = ["CPUExecutionProvider"]
+    with pytest.raises(UnavailableError, match="could not load its CUDA provider"):
+        onnxruntime_cuda.OnnxRuntimeCudaNetwork(model("pose", size=(64, 48)))
+    assert levels == [3, "libraries", "session"]
+    providers = ["CUDAExecutionProvider"]
+    onnxruntime_cuda.OnnxRuntimeCudaNetwork(model("pose", size=(64, 48)))
+    assert levels[3:] == [3, "libraries", "session", 4]

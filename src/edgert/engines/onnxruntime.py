@@ -23,6 +23,7 @@ __all__ = [
     "open_content",
     "open_session",
     "preload_cuda",
+    "quiet_cuda",
     "session_options",
     "tensor_spec",
 ]
@@ -134,10 +135,22 @@ def preload_cuda() -> None:
     import onnxruntime as ort
 
     # It warns of a device that its plug-ins do not have at every session on the built-in provider.
+    # Errors are let through: they name the library that is missing.
     ort.set_default_logger_severity(3)
     preload = getattr(ort, "preload_dlls", None)
     if preload is not None:
         preload()
+
+
+def quiet_cuda() -> None:
+    """To be called once the provider is there: what it reports from then on are no failures.
+
+    In FP32 without TF32 cuDNN has no plan for some layers, ONNX Runtime says so in red at each
+    session and takes another.
+    """
+    import onnxruntime as ort
+
+    ort.set_default_logger_severity(4)
 
 
 def enqueue_options() -> Any:

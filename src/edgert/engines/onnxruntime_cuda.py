@@ -14,6 +14,7 @@ from edgert.engines.onnxruntime import (
     enqueue_options,
     open_session,
     preload_cuda,
+    quiet_cuda,
 )
 from edgert.errors import ModelError, UnavailableError
 
@@ -111,6 +112,7 @@ class OnnxRuntimeCudaNetwork:
                     f"another version; pip install 'onnxruntime-gpu[cuda,cudnn]' brings those that "
                     f"it was built with"
                 )
+            quiet_cuda()
             self._on_host = made
         return self._on_host
 
