@@ -79,22 +79,32 @@ def compare(results, wanted, pixels=1.0, score=0.02):
     }
 
 
-def make(models, *, device="cuda:0", lanes=2, graphs=True, people=None, refine=None, **options):
+def make(
+    models,
+    *,
+    device="cuda:0",
+    precisions=("auto", "auto"),
+    lanes=2,
+    graphs=True,
+    people=None,
+    refine=None,
+    **options,
+):
     """A pipeline; with `people`, of at most that many, the best, in every frame.
 
     Its pose network then runs in that batch alone: ONNX Runtime takes seconds for each size.
     """
-    every, precision = binding.batches, options.get("precision", "auto")
-    most = people or 8  # the video shows six
+    every = binding.batches
+    detector = edgert.Engine(models[0], device=device, precision=precisions[0])
     pose = edgert.Engine(
-        models[1], device=device, precision=precision, refine=refine, max_batch=most
+        models[1], device=device, precision=precisions[1], refine=refine, max_batch=people or 8
     )
     if people is not None:
         options = {"tracker": None, "score_threshold": 0.05, "max_detections": people, **options}
         binding.batches = lambda most: [most]
     try:
         return edgert.Pipeline(
-            models[0], pose=pose, device=device, lanes=lanes, graphs=graphs, **options
+            detector, pose=pose, device=device, lanes=lanes, graphs=graphs, **options
         )
     finally:
         binding.batches = every
@@ -155,8 +165,8 @@ def latency(pipe, frames, count=300):
     return {"wall_us": 1e6 * float(np.median(walls)), "cpu_us": 1e6 * cpu, "stages_ms": stages}
 
 
-def equality(models, frames, wanted, precision, refine):
-    with make(models, precision=precision, refine=refine) as pipe:
+def equality(models, frames, wanted, precisions, refine):
+    with make(models, precisions=precisions, refine=refine) as pipe:
         return compare(list(pipe.run(frames)), wanted) | {"repr": repr(pipe)}
 
 
@@ -222,7 +232,7 @@ def main():
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--soak", type=int, default=100_000, help="frames; 0: none")
     parser.add_argument("--parts", default="equal,speed,overhead,soak")
-    parser.add_argument("--precisions", default="fp32,fp16")
+    parser.add_argument("--precisions", default="fp32,fp16", help="of speed and overhead")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     parts = args.parts.split(",")
@@ -241,28 +251,37 @@ def main():
         half = [Path(folder) / f"{Path(p).stem}.fp16.onnx" for p in (args.detector, args.pose)]
         for path, to in zip((args.detector, args.pose), half, strict=True):
             write_half(path, to)
-        precisions = {"fp32": (args.detector, args.pose), "fp16": tuple(half)}
+        networks = {
+            "fp32": (args.detector, args.pose),
+            "fp16": tuple(half),
+            "mixed": (args.detector, half[1]),
+        }
         if "equal" in parts:
             wanted = {}
-            # The same file on both, then what TF32 and FP16 themselves change; both with the step
-            # to the higher neighbour, which a last bit turns round, and with DARK's.
-            for text, name, precision, other, refine in (
-                ("FP32", "fp32", "fp32", "fp32", "quarter"),
-                ("FP32 with TF32 products", "fp32", "auto", "fp32", "quarter"),
-                ("FP16", "fp16", "auto", "fp16", "quarter"),
-                ("FP16", "fp16", "auto", "fp32", "quarter"),
-                ("FP16, refined by DARK", "fp16", "auto", "fp16", "dark"),
-                ("FP16, refined by DARK", "fp16", "auto", "fp32", "dark"),
+            auto, exact, mixed = ("auto", "auto"), ("fp32", "fp32"), ("fp32", "auto")
+            # The same files on both, then what TF32 and FP16 themselves change; with the step to
+            # the higher neighbour, which a last bit turns round, and with DARK's.
+            for text, name, precisions, other, refine in (
+                ("FP32", "fp32", exact, "fp32", "quarter"),
+                ("FP32 with TF32 products", "fp32", auto, "fp32", "quarter"),
+                ("FP16", "fp16", auto, "fp16", "quarter"),
+                ("FP16", "fp16", auto, "fp32", "quarter"),
+                ("FP16", "fp16", auto, "fp16", "dark"),
+                ("FP16", "fp16", auto, "fp32", "dark"),
+                ("detector FP32, pose network FP16", "mixed", mixed, "mixed", "quarter"),
+                ("detector FP32, pose network FP16", "mixed", mixed, "mixed", "dark"),
             ):
                 if (other, refine) not in wanted:
-                    with make(precisions[other], device="cpu", refine=refine) as pipe:
+                    with make(networks[other], device="cpu", refine=refine) as pipe:
                         wanted[other, refine] = list(pipe.run(frames))
-                row = equality(precisions[name], frames, wanted[other, refine], precision, refine)
-                figures.setdefault("equal", {})[f"{text} | {other.upper()}"] = row
+                row = equality(networks[name], frames, wanted[other, refine], precisions, refine)
+                text += ", refined by DARK" if refine == "dark" else ""
+                reference = "the same" if other == "mixed" else other.upper()
+                figures.setdefault("equal", {})[f"{text} | {reference}"] = row
                 print("equal", text, other, row, flush=True)
                 save()
         for name in args.precisions.split(","):
-            models = precisions[name]
+            models = networks[name]
             if "overhead" in parts:
                 row = figures.setdefault("overhead", {}).setdefault(name, {})
                 row["alone"] = alone(models, 1)
@@ -284,7 +303,7 @@ def main():
                         print("speed", name, rows[-1], flush=True)
                         save()
         if "soak" in parts and args.soak:
-            figures["soak"] = soak(precisions[args.precisions.split(",")[0]], frames, args.soak)
+            figures["soak"] = soak(networks[args.precisions.split(",")[0]], frames, args.soak)
             print("soak", figures["soak"], flush=True)
     save()
     print(describe(figures["environment"]), figures["device"])
