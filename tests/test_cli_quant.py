@@ -108,6 +108,19 @@ def test_fp16_has_no_calibration(network, images, tmp_path):
     assert report["written"]["size_bytes"] < report["model"]["size_bytes"]
 
 
+def test_fp16_keeps_what_is_named_in_float(network, images, tmp_path, capfd):
+    every = quantize(network, images, tmp_path / "all.onnx", "--profile", "fp16")
+    kept = quantize(
+        network, images, tmp_path / "kept.onnx", "--profile", "fp16", "--keep", "conv1,conv2"
+    )
+    assert kept["written"]["size_bytes"] > every["written"]["size_bytes"]
+    assert min(kept["outputs"].values()) > min(every["outputs"].values())
+    arguments = ["quantize", str(network), "--data", str(images), "-o", str(tmp_path / "no.onnx")]
+    assert main([*arguments, "--profile", "fp16", "--keep", "conv9", "--quiet"]) != 0
+    assert "no node matches 'conv9'; there are " in capfd.readouterr().err
+    assert not (tmp_path / "no.onnx").exists()
+
+
 def test_sensitivity(network, images, tmp_path, capfd):
     picture = tmp_path / "ranking.png"
     arguments = ["sensitivity", str(network), "--data", str(images), "--profile", "portable"]
