@@ -303,7 +303,8 @@ def main():
                         print("speed", name, rows[-1], flush=True)
                         save()
         if "soak" in parts and args.soak:
-            figures["soak"] = soak(networks[args.precisions.split(",")[0]], frames, args.soak)
+            name = args.precisions.split(",")[0]
+            figures["soak"] = {"networks": name, **soak(networks[name], frames, args.soak)}
             print("soak", figures["soak"], flush=True)
     save()
     print(describe(figures["environment"]), figures["device"])

@@ -68,11 +68,11 @@ def soak(figures):
         return f"{memory['device_bytes'] / 2**20:.1f} and {memory['host_bytes'] / 2**20:.1f} MiB"
 
     yield (
-        f"{figures['frames']:,} frames over four lanes in {figures['seconds']:.0f} s, of one "
-        f"person and of two in turns, so that graphs of two sizes of batch are replayed. Device "
-        f"memory in use and resident host memory after the first {figures['first']}: "
-        f"{text(figures['before'])}; at the end {text(figures['after'])}; the most in between "
-        f"{text(figures['most'])}."
+        f"{figures['frames']:,} frames over four lanes in {figures['seconds']:.0f} s, networks in "
+        f"{figures['networks'].upper()}, of one person and of two in turns, so that graphs of two "
+        f"sizes of batch are replayed. Device memory in use and resident host memory after the "
+        f"first {figures['first']}: {text(figures['before'])}; at the end "
+        f"{text(figures['after'])}; the most in between {text(figures['most'])}."
     )
 
 
