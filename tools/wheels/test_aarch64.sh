@@ -29,6 +29,7 @@ registered=/proc/sys/fs/binfmt_misc
 if [ ! -d "$userland" ]; then
   echo "== userland: $userland"
   rm -rf "$userland.partial"
+  mkdir -p "$(dirname "$userland")"  # for the log, too
   debootstrap --arch=arm64 --variant=minbase --include=python3,python3-venv,ca-certificates,binutils \
     bookworm "$userland.partial" http://deb.debian.org/debian >"$userland.log" ||
     die "debootstrap failed: see $userland.log"
