@@ -232,7 +232,7 @@ def main():
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--soak", type=int, default=100_000, help="frames; 0: none")
     parser.add_argument("--parts", default="equal,speed,overhead,soak")
-    parser.add_argument("--precisions", default="fp32,fp16", help="of speed and overhead")
+    parser.add_argument("--precisions", default="fp32,fp16", help="of speed; soak: the first")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     parts = args.parts.split(",")

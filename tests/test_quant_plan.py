@@ -343,6 +343,10 @@ def test_a_plan_as_a_report_says_it() -> None:
 def test_keeping_what_is_not_there(wish: str | list[str]) -> None:
     with pytest.raises(ValueError, match=r"quantizable layer.*there are /stem, /middle"):
         plan_of(quant_models.plain()).keep(wish)
+    with pytest.raises(
+        ValueError, match=r"'\[' is no name and no regular expression: unterminated"
+    ):
+        plan_of(quant_models.plain()).keep("[")
 
 
 def test_an_unknown_profile() -> None:

@@ -177,8 +177,7 @@ def _half(
     task = None if annotations is None else make_task(model, annotations)
     if task is not None:
         task.require(data)
-    chosen = [keep] if isinstance(keep, str) else keep
-    write_half(model, path, keep=() if keep in ("auto", "none") else chosen)
+    write_half(model, path, keep=() if keep in ("auto", "none") else _names(keep))
     tell("measuring", 0, 2)
     outputs, accuracy = outcome(model, path, islice(data, _MEASURED), task=task, threads=threads)
     tell("measuring", 1, 2)
@@ -200,7 +199,7 @@ def _decide(
     if keep == "none":
         return plan, []
     if keep != "auto":
-        for name in [keep] if isinstance(keep, str) else keep:
+        for name in _names(keep):
             plan = plan.keep(name)
         return plan, []
     # AP of a few images with one layer in INT8 is that of the float network, or jumps: noise ranks.
@@ -215,6 +214,10 @@ def _decide(
         on_step=lambda _, done, total: tell("search", done, total),
     )  # fmt: skip
     return plan, rows
+
+
+def _names(keep: str | Sequence[str]) -> Sequence[str]:
+    return [keep] if isinstance(keep, str) else keep
 
 
 def _metric_name(base: Groundwork) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from edgert.errors import ModelError
 from edgert.quant.model.graph import Graph
+from edgert.quant.model.naming import matching, some
 from edgert.quant.model.values import root, roots
 from edgert.quant.rewrite.chains import chain
 from edgert.quant.rewrite.placement import Layer, is_quantized, place
@@ -132,16 +132,12 @@ class Plan:
         """
         known = [layer.name for layer in self.candidates]
         if isinstance(layers, str):
-            names = [n for n in known if n == layers] or [n for n in known if re.search(layers, n)]
-            if not names:
-                raise ValueError(
-                    f"no quantizable layer matches {layers!r}; there are {_some(known)}"
-                )
+            names = matching(layers, known, "no quantizable layer")
         else:
             names = list(layers)
             for name in names:
                 if name not in known:
-                    raise ValueError(f"{name!r} is no quantizable layer; there are {_some(known)}")
+                    raise ValueError(f"{name!r} is no quantizable layer; there are {some(known)}")
         added = {name: reason for name in names if name not in self.kept}
         return replace(self, kept=MappingProxyType({**self.kept, **added}))
 
@@ -167,10 +163,6 @@ def group_scale(plan: Plan, scales: Scales, tensor: str) -> float:
     if tensor in plan.bounds:
         return plan.bounds[tensor] / levels(unsigned)
     return max(scales.scale(name, unsigned=unsigned) for name in plan.groups[tensor])
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _groups(

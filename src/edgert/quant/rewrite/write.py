@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgert._core import __version__
 from edgert.quant.model.files import save
 from edgert.quant.model.graph import Graph, require_onnx
+from edgert.quant.model.naming import matching
 from edgert.quant.rewrite.plan import Plan
 from edgert.quant.rewrite.rounding import Method, Rounding
 from edgert.quant.thresholds.scales import Scales
@@ -88,21 +88,11 @@ def write_half(model: str | Path, path: str | Path, *, keep: Sequence[str] = ())
     from edgert.quant.model.half import to_half
 
     graph = Graph.load(model)
-    made = to_half(graph.model, keep_float=_nodes_named(graph, keep))
+    known = [node.name for node in graph.nodes]
+    kept = {node for name in keep for node in matching(name, known, f"{graph.path}: no node")}
+    made = to_half(graph.model, keep_float=kept)
     _note(made, "edgert.precision", "fp16")
     save(made, path)
-
-
-def _nodes_named(graph: Graph, wanted: Sequence[str]) -> set[str]:
-    known = [node.name for node in graph.nodes]
-    found: set[str] = set()
-    for name in wanted:
-        matching = {name} if name in known else {node for node in known if re.search(name, node)}
-        if not matching:
-            some = ", ".join(known[:3])
-            raise ValueError(f"{graph.path}: no node matches {name!r}; there are {some} ...")
-        found |= matching
-    return found
 
 
 def _note(model: object, key: str, value: str) -> None:
