@@ -172,6 +172,25 @@ def test_last_layers_and_means_over_distributions_stay_float(tmp_path):
     assert [int8[t] for t in ("box2", "score2", "dfl")] == [10, 10, 1], "INT8 rounds far more"
 
 
+def test_a_mean_over_many_places_stays_float():
+    """Weights of more than a few elements are inputs where types are looked at (`skeleton`)."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w0"], ["a"]),
+        helper.make_node("MatMul", ["a", "w1"], ["heatmap"]),
+        helper.make_node("Softmax", ["heatmap"], ["where"], axis=-1),
+        helper.make_node("MatMul", ["where", "places"], ["y"]),
+    ]
+    random = np.random.default_rng(6)
+    constants = {
+        "w0": random.normal(size=(8, 8)).astype(np.float32),
+        "w1": random.normal(size=(8, 1024)).astype(np.float32),
+        "places": np.stack([np.arange(1024.0)] * 2, 1).astype(np.float32),
+    }
+    model = network(nodes, constants, {"x": [1, 8]}, {"y": [1, 2]})
+    found = types(checked(model))
+    assert [found[t] for t in ("a", "heatmap", "where", "y")] == [10, 1, 1, 1]
+
+
 def test_boxes_that_are_found_hardly_move():
     """In FP16 up to the boxes, the root of the mean square was 0.043 px."""
     path = MODELS / "yolov8n.onnx"

@@ -48,10 +48,13 @@ def passes(node: NodeProto) -> bool:
 
 
 def reads_distribution(graph: Graph, node: NodeProto) -> bool:
-    """Whether a layer with constant weights reads a Softmax: its output is a mean of the weights.
+    """Whether a layer with given weights reads a Softmax: its output is a mean of the weights.
 
-    So are boxes read from a distribution (DFL), and joints by integral regression.
+    So are boxes read from a distribution (DFL), and joints by integral regression. Weights may be
+    inputs of the graph (`opset.skeleton`).
     """
     source = graph.producer(root(graph, node.input[0]))
-    constant = graph.constant(node.input[1]) is not None
-    return constant and source is not None and source.op_type == "Softmax"
+    if source is None or source.op_type != "Softmax":
+        return False
+    weights = node.input[1]
+    return graph.producer(weights) is None or graph.constant(weights) is not None
