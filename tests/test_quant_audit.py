@@ -418,14 +418,12 @@ def test_real_models_are_built_as_planned(tmp_path, name, capability):
         write(path, scales, plan, written)
         done = audit(written, capability, batch=8)
         assert done.mismatches == ()
-        quantized_layers = {layer.name for layer in plan.quantized}
-        means = {layer.name for layer in plan.layers if "distribution" in layer.reason}
+        means = [layer.name for layer in plan.layers if "distribution" in layer.reason]
         assert len(means) == (name == "yolov8n")
         assert {row.name: row.built for row in done} == {
-            layer.name: "int8"
-            if layer.name in quantized_layers
-            else ("fp32" if layer.name in means else rest)
-            for layer in plan.layers
+            **dict.fromkeys((layer.name for layer in plan.layers), rest),
+            **dict.fromkeys((layer.name for layer in plan.quantized), "int8"),
+            **dict.fromkeys(means, "fp32"),
         }
 
 

@@ -433,3 +433,10 @@ def test_half_precision_with_nodes_kept_in_float(tmp_path: Path) -> None:
     assert every - halves([f"^{names['score1']}$", "box1"]) == {"box1", "box1_act", "score1"}
     with pytest.raises(ValueError, match=r"float\.onnx: no node matches 'nothing'; there are "):
         halves(["nothing"])
+
+
+def test_int8_keeps_the_mean_over_a_distribution_in_float(tmp_path: Path) -> None:
+    """The last layers are FP16: INT8 rounds far more."""
+    types = element_types(Written(quant_models.dfl(), tmp_path, "tensorrt").graph.model)
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    assert [types[t] for t in ("box2", "score2", "dfl")] == [half, half, single]

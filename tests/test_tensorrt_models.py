@@ -95,13 +95,12 @@ def test_layers_are_built_as_planned(name, precision, capability, asset, quantiz
     model = onnx.load(path)
     wanted = planned(to_half(model) if precision == "fp16" else model)
     assert len(wanted) == {"yolov8n": 64, "pose_heatmap_256x192": 68}[name]
-    expected = {"fp32": {"fp32"}, "fp16": {"fp16", "fp32"}, "int8": {"int8", "fp16"}}[precision]
-    assert {*wanted.values(), "fp32"} == {*expected, "fp32"}
-    # A detector's distribution is read in FP32; a float model's last layers are in FP32 too.
+    # A detector's distribution is read in FP32; without INT8 the last layers are in FP32 too.
     dfl, last = {"yolov8n": (1, 6), "pose_heatmap_256x192": (0, 2)}[name]
-    if precision != "fp32":
-        found = sum(kind == "fp32" for kind in wanted.values())
-        assert found == (dfl + last if precision == "fp16" else dfl)
+    in_fp32 = {"fp32": len(wanted), "fp16": dfl + last, "int8": dfl}[precision]
+    assert sum(kind == "fp32" for kind in wanted.values()) == in_fp32
+    rest = {"fp32": set(), "fp16": {"fp16"}, "int8": {"int8", "fp16"}}[precision]
+    assert set(wanted.values()) - {"fp32"} == rest
     found = built(manifest, set(wanted))
     assert found == {layer: {kind} for layer, kind in wanted.items()}
 
